@@ -1,0 +1,252 @@
+package sealwright
+
+import (
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/mac"
+	"github.com/sealwright/sealwright/secret"
+)
+
+// Verifier checks messages of one scheme against a ring of keys. Its fields
+// must not change once Verify was called; it may be used by many goroutines.
+type Verifier struct {
+	Scheme Scheme
+	Ring   *keyring.Ring
+
+	Past    time.Duration // how old a message may be; 0 means what the scheme says
+	Future  time.Duration // how far ahead its time may be; 0 means what the scheme says
+	Require Coverage      // what the signature must protect; zero demands nothing
+
+	work sync.Pool // of *work
+}
+
+// work is what one verification or signing needs. It is reused, so that the
+// message and the claim cost no allocation.
+type work struct {
+	m Message
+	c Claim
+}
+
+func getWork(pool *sync.Pool, m Message) *work {
+	w, _ := pool.Get().(*work)
+	if w == nil {
+		w = new(work)
+	}
+	w.c.reset()
+	w.m = m
+	return w
+}
+
+func putWork(pool *sync.Pool, w *work) {
+	w.m = Message{}
+	w.c.reset()
+	pool.Put(w)
+}
+
+// Verdict says whether a message is authentic and what its signature is worth.
+type Verdict struct {
+	Valid  bool
+	Reason Reason // why not; empty if valid
+	Detail string // the reason with its place in the message, for operators only
+
+	Scheme    string
+	KeyID     string // of the key that matched; as claimed if none did
+	Version   int    // of the key that matched
+	Algorithm mac.Algorithm
+	Covers    Coverage
+	At        time.Time     // signed time; zero if the scheme carries none
+	Age       time.Duration // now − At; negative if At is ahead of now
+	Expires   time.Time     // zero if the scheme carries none
+	Nonce     string        // signed nonce or message ID
+	Rendering string        // which alternative form of the signed bytes matched
+	Warnings  []string      // weaknesses of the scheme or the key
+}
+
+// MarshalJSON writes the verdict as the command line and the API show it.
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Valid     bool       `json:"valid"`
+		Reason    Reason     `json:"reason,omitempty"`
+		Detail    string     `json:"detail,omitempty"`
+		Scheme    string     `json:"scheme"`
+		KeyID     string     `json:"key_id,omitempty"`
+		Version   int        `json:"version,omitempty"`
+		Algorithm string     `json:"algorithm,omitempty"`
+		Covers    Coverage   `json:"covers"`
+		At        *time.Time `json:"time,omitempty"`
+		Age       *float64   `json:"age_seconds,omitempty"`
+		Skew      *float64   `json:"skew_seconds,omitempty"`
+		Expires   *time.Time `json:"expires,omitempty"`
+		Nonce     string     `json:"nonce,omitempty"`
+		Rendering string     `json:"rendering,omitempty"`
+		Warnings  []string   `json:"warnings,omitempty"`
+	}{
+		Valid: v.Valid, Reason: v.Reason, Detail: v.Detail, Scheme: v.Scheme, KeyID: v.KeyID, Version: v.Version,
+		Covers: v.Covers, Nonce: v.Nonce, Rendering: v.Rendering, Warnings: v.Warnings,
+	}
+	if v.Algorithm.Valid() {
+		out.Algorithm = v.Algorithm.String()
+	}
+	if !v.At.IsZero() {
+		at, age, skew := v.At.UTC(), v.Age.Seconds(), v.Skew().Seconds()
+		out.At, out.Age, out.Skew = &at, &age, &skew
+	}
+	if !v.Expires.IsZero() {
+		e := v.Expires.UTC()
+		out.Expires = &e
+	}
+	return json.Marshal(out)
+}
+
+// Skew returns how far the signed time is ahead of the verifier's clock, 0 if
+// it is not.
+func (v Verdict) Skew() time.Duration { return max(0, -v.Age) }
+
+// stranger stands in for a key that is not known. Its text is a valid secret
+// in every form that schemes read, so that an unknown key costs what a wrong
+// tag costs.
+func stranger(id string) *keyring.Key {
+	return &keyring.Key{ID: id, Secret: secret.FromString("00000000000000000000000000000000" + "00000000000000000000000000000000")}
+}
+
+// Verify checks m at the time now against the keys of v.Ring.
+//
+// The checks are made in the order form, time, key, tag, digest; the first
+// that fails is the reason. The error is nil exactly if the verdict is valid,
+// and wraps one of the sentinels of this package otherwise.
+func (v *Verifier) Verify(m Message, now time.Time) (Verdict, error) {
+	return v.VerifyRing(v.Ring, m, now)
+}
+
+// VerifyRing is [Verifier.Verify] with another ring of keys.
+func (v *Verifier) VerifyRing(ring *keyring.Ring, m Message, now time.Time) (Verdict, error) {
+	if v.Scheme == nil {
+		return refused(Verdict{}, Refusef(ErrConfig, "no scheme"))
+	}
+	w := getWork(&v.work, m)
+	defer putWork(&v.work, w)
+	c := &w.c
+	verdict := Verdict{Scheme: v.Scheme.Name()}
+	if s, ok := v.Scheme.(Warner); ok {
+		verdict.Warnings = s.Warnings()
+	}
+	if ring == nil || ring.Len() == 0 {
+		return refused(verdict, Refusef(ErrConfig, "no keys"))
+	}
+	if err := v.Scheme.Parse(&w.m, c); err != nil {
+		return refused(verdict, err)
+	}
+	verdict.KeyID, verdict.Covers, verdict.Nonce = c.KeyID, c.Covers, c.Nonce
+	verdict.At, verdict.Expires = c.At, c.Expires
+	if c.count == 0 {
+		return refused(verdict, ErrMissing)
+	}
+	if missing := c.Covers.Missing(v.Require); missing != nil {
+		return refused(verdict, Refusef(ErrPolicy, "signature does not cover %v", missing))
+	}
+	if err := v.checkTime(c, now, &verdict); err != nil {
+		return refused(verdict, err)
+	}
+
+	var space [keyring.MaxCandidates]*keyring.Key
+	keys := ring.AppendCandidates(space[:0], c.KeyID, now)
+	if len(keys) == 0 {
+		_, _, err := v.match(w, stranger(c.KeyID))
+		if err != nil && !errors.Is(err, ErrConfig) {
+			return refused(verdict, err)
+		}
+		return refused(verdict, Refusef(ErrUnknownKey, "key ID %q", c.KeyID))
+	}
+	for _, k := range keys {
+		n, algorithm, err := v.match(w, k)
+		if err != nil {
+			return refused(verdict, err)
+		}
+		if n < 0 {
+			continue
+		}
+		verdict.KeyID, verdict.Version, verdict.Algorithm = k.ID, k.Version, algorithm
+		if len(c.Renderings) > 1 {
+			verdict.Rendering = c.Renderings[n]
+		}
+		if k.Secret.Len() < shortSecret {
+			verdict.Warnings = append(verdict.Warnings[:len(verdict.Warnings):len(verdict.Warnings)],
+				"secret is shorter than 16 bytes")
+		}
+		if s, ok := v.Scheme.(Checker); ok {
+			if err := s.Check(&w.m, c); err != nil {
+				return refused(verdict, err)
+			}
+		}
+		verdict.Valid = true
+		return verdict, nil
+	}
+	return refused(verdict, ErrMismatch)
+}
+
+// shortSecret is the length in bytes below which the verdict warns.
+const shortSecret = 16
+
+func refused(v Verdict, err error) (Verdict, error) {
+	v.Valid, v.Reason, v.Detail = false, ReasonOf(err), err.Error()
+	return v, err
+}
+
+func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
+	if !c.At.IsZero() {
+		past, future := c.Past, c.Future
+		if v.Past != 0 {
+			past = v.Past
+		}
+		if v.Future != 0 {
+			future = v.Future
+		}
+		verdict.Age = now.Sub(c.At)
+		if verdict.Age > past {
+			return Refusef(ErrStale, "signed %v ago, allowed are %v", verdict.Age, past)
+		}
+		if -verdict.Age > future {
+			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", -verdict.Age, future)
+		}
+	}
+	if !c.Expires.IsZero() && now.After(c.Expires) {
+		return Refusef(ErrStale, "expired %v ago", now.Sub(c.Expires))
+	}
+	return nil
+}
+
+// match returns the first rendering under which a tag of the claim is the tag
+// of the message by k, or -1. It is the only place where tags are compared.
+func (v *Verifier) match(w *work, k *keyring.Key) (int, mac.Algorithm, error) {
+	w.c.Key = k
+	key, err := v.Scheme.Key(k, &w.c)
+	if err != nil {
+		return -1, 0, Refusef(ErrConfig, "key %q version %d: %v", k.ID, k.Version, err)
+	}
+	size := key.Algorithm().Size()
+	if t, ok := v.Scheme.(Truncated); ok {
+		size = t.TagSize()
+	}
+	found := -1
+	state := key.State()
+	defer state.Release()
+	for n := range max(1, len(w.c.Renderings)) {
+		if n > 0 {
+			state.Reset()
+		}
+		if err := v.Scheme.Write(state, &w.m, &w.c, n); err != nil {
+			return -1, 0, err
+		}
+		for i := range w.c.count {
+			t := &w.c.tags[i]
+			if state.VerifyTruncated(t.bytes[:t.size], size) && found < 0 {
+				found = n
+			}
+		}
+	}
+	return found, key.Algorithm(), nil
+}
