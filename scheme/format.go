@@ -1,26 +1,203 @@
 package scheme
 
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
+
 // Format is the part of a definition that says how a message is read and
-// written. Texts in it may hold parameters as ${name}; a source or template is
-// explained in docs/schemes/format.md.
+// written. Texts in it may hold parameters as ${name}; sources and templates
+// are explained in docs/schemes/format.md.
 type Format struct {
-	Algorithm    string      `json:"algorithm,omitempty"`     // name of package mac
+	Algorithm    string      `json:"algorithm,omitempty"`     // name of package mac, such as hmac-sha256
 	Key          *Key        `json:"key,omitempty"`           // how the secret becomes the MAC key
 	KeyID        *Value      `json:"key_id,omitempty"`        // where the key ID stands
-	List         *List       `json:"list,omitempty"`          // header value made of parts
+	List         *List       `json:"list,omitempty"`          // value that is made of parts
 	Tag          *Tag        `json:"tag,omitempty"`           // where the tag stands
 	Time         *Time       `json:"time,omitempty"`          // where the time stands, and the window
-	Nonce        *Nonce      `json:"nonce,omitempty"`         // where the nonce stands
-	Headers      []Header    `json:"headers,omitempty"`       // headers with a fixed value
+	Nonce        *Nonce      `json:"nonce,omitempty"`         // where the nonce or message ID stands
 	Checks       []Check     `json:"checks,omitempty"`        // what else must hold
 	Message      []Segment   `json:"message,omitempty"`       // the covered bytes
 	Renderings   []Rendering `json:"renderings,omitempty"`    // instead of message: several ways to write them
 	UnsignedTime string      `json:"unsigned_time,omitempty"` // accepted-risk: the time is outside the covered bytes
 }
 
+// Key says how the configured secret becomes the MAC key.
+type Key struct {
+	Encoding string    `json:"encoding"`        // utf8, or an encoding of package canon
+	Strip    string    `json:"strip,omitempty"` // prefix that is dropped if it is there
+	Min      int       `json:"min,omitempty"`   // least length in bytes after decoding
+	Max      int       `json:"max,omitempty"`   // greatest length; 0 means any
+	Text     string    `json:"text,omitempty"`  // template of the key; {secret} is the decoded secret
+	Steps    []KeyStep `json:"steps,omitempty"` // derivation, from left to right
+}
+
+// KeyStep is one step of a key derivation: the HMAC, under the key so far, of a
+// template; or, with Constant, the HMAC of the key so far under a constant key.
+type KeyStep struct {
+	HMAC     string `json:"hmac,omitempty"`     // template that is signed under the key so far
+	Constant string `json:"constant,omitempty"` // key under which the key so far is signed
+	Hash     string `json:"hash,omitempty"`     // instead: plain digest of the key so far
+	As       string `json:"as,omitempty"`       // raw (default), or an encoding: the next key is its text
+}
+
 // Value is where one value stands.
 type Value struct {
-	From     string `json:"from"`
-	If       string `json:"if,omitempty"` // parameter that must be set
+	From     string `json:"from"`               // source
+	If       string `json:"if,omitempty"`       // parameter that must be set, else there is no such value
+	Optional bool   `json:"optional,omitempty"` // may be absent from a message
+	Forbid   string `json:"forbid,omitempty"`   // characters that the value must not hold
+}
+
+// List is a value made of parts, such as t=1,v1=ab.
+type List struct {
+	From    string `json:"from"`              // source that holds the whole value
+	Prefix  string `json:"prefix,omitempty"`  // text before the parts, such as "HMAC "
+	Format  string `json:"format"`            // pairs, quoted or positional
+	Sep     string `json:"sep"`               // between parts
+	KV      string `json:"kv,omitempty"`      // between name and value of a pair; default "="
+	Blanks  bool   `json:"blanks,omitempty"`  // blanks may follow a separator
+	Unknown string `json:"unknown,omitempty"` // ignore or refuse (default) parts that are not listed
+	Parts   []Part `json:"parts"`
+}
+
+// Part is one element of a [List].
+type Part struct {
+	Name     string `json:"name"`
+	Value    string `json:"value,omitempty"`    // constant: written when signing, demanded when verifying
+	Repeat   bool   `json:"repeat,omitempty"`   // may stand more than once
+	Optional bool   `json:"optional,omitempty"` // may be absent
+}
+
+// Tag is where the tag stands.
+type Tag struct {
+	From     string   `json:"from"`               // source, or part:NAME
+	Also     []string `json:"also,omitempty"`     // further sources that may carry a tag instead or beside
+	Prefix   string   `json:"prefix,omitempty"`   // text before the tag
+	Encoding string   `json:"encoding"`           // of package canon
+	Split    string   `json:"split,omitempty"`    // separator of several tags in one value
+	Size     string   `json:"size,omitempty"`     // bytes of a truncated tag, at least 16
+	Text     string   `json:"text,omitempty"`     // hex: the encoding is applied to the hex text of the tag
+	Optional bool     `json:"optional,omitempty"` // with also: this one may be absent
+}
+
+// Time is where the time stands and which times are fresh.
+type Time struct {
+	From   string `json:"from"`
+	If     string `json:"if,omitempty"`
+	Format string `json:"format"`           // unix, unix-ms, rfc3339 … see docs/schemes/format.md
+	Kind   string `json:"kind,omitempty"`   // issued (default) or expires
+	Past   string `json:"past,omitempty"`   // duration, inclusive; default 300s
+	Future string `json:"future,omitempty"` // duration, inclusive; default 300s
+}
+
+// Nonce is where the nonce or message ID stands.
+type Nonce struct {
+	From     string `json:"from"` // source; "tag" means that the tag itself is remembered
+	If       string `json:"if,omitempty"`
 	Optional bool   `json:"optional,omitempty"`
+	Forbid   string `json:"forbid,omitempty"`
+	Keep     string `json:"keep,omitempty"` // how long it must be remembered; default past and future window
+}
+
+// Check is one condition beside the tag. Exactly one of Equal, Digest and
+// Refuse is set.
+type Check struct {
+	If     []string     `json:"if,omitempty"`     // conditions; all must hold
+	Equal  *EqualCheck  `json:"equal,omitempty"`  // a value is a constant
+	Digest *DigestCheck `json:"digest,omitempty"` // a covered value is the digest of the body
+	Refuse string       `json:"refuse,omitempty"` // the message is refused with this reason
+}
+
+// EqualCheck demands that a source has a constant value.
+type EqualCheck struct {
+	From  string `json:"from"`
+	Value string `json:"value"`
+}
+
+// DigestCheck demands that a source holds the digest of the body.
+type DigestCheck struct {
+	From     string `json:"from"`
+	Prefix   string `json:"prefix,omitempty"`
+	Hash     string `json:"hash"`
+	Encoding string `json:"encoding"`
+	Of       string `json:"of,omitempty"`       // template; default {body}
+	Optional bool   `json:"optional,omitempty"` // compared when it is there
+}
+
+// Rendering is one way to write the covered bytes.
+type Rendering struct {
+	Name    string    `json:"name"`
+	Message []Segment `json:"message"`
+}
+
+// Segment is a piece of the covered bytes: a template, the parameters of query
+// or form, or a list of signed headers. In JSON a plain string is a template.
+type Segment struct {
+	If      []string        `json:"if,omitempty"`      // conditions; all must hold
+	Text    string          `json:"text,omitempty"`    // template
+	Names   string          `json:"names,omitempty"`   // json or query: what a bare {name} in text means
+	Fields  *FieldsSegment  `json:"fields,omitempty"`  // parameters
+	Headers *HeadersSegment `json:"headers,omitempty"` // signed headers
+}
+
+// UnmarshalJSON reads a string or an object.
+func (s *Segment) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &s.Text)
+	}
+	type plain Segment
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode((*plain)(s)); err != nil {
+		return err
+	}
+	n := 0
+	for _, set := range []bool{s.Text != "", s.Fields != nil, s.Headers != nil} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("a segment needs exactly one of text, fields and headers")
+	}
+	return nil
+}
+
+// MarshalJSON writes a plain template as a string.
+func (s Segment) MarshalJSON() ([]byte, error) {
+	if len(s.If) == 0 && s.Names == "" && s.Fields == nil && s.Headers == nil {
+		return json.Marshal(s.Text)
+	}
+	type plain Segment
+	return json.Marshal(plain(s))
+}
+
+// FieldsSegment writes the parameters of the query, the form body or both.
+type FieldsSegment struct {
+	From      []string `json:"from"`                 // query, form
+	Omit      []string `json:"omit,omitempty"`       // names that are left out
+	Decode    string   `json:"decode,omitempty"`     // raw (default), percent, or form (also + as a blank)
+	Encode    string   `json:"encode,omitempty"`     // raw (default), percent, form
+	LowerName bool     `json:"lower_name,omitempty"` // names in lower case
+	Sort      string   `json:"sort,omitempty"`       // none (default), name, pair (name then value), text (as written)
+	Repeat    string   `json:"repeat,omitempty"`     // all (default), first, or join
+	RepeatSep string   `json:"repeat_sep,omitempty"` // with join
+	DropEmpty bool     `json:"drop_empty,omitempty"` // leave out empty values
+	KV        string   `json:"kv"`                   // between name and value
+	Join      string   `json:"join"`                 // between pairs
+}
+
+// HeadersSegment writes the headers that a list in the message names.
+type HeadersSegment struct {
+	List    string            `json:"list"`              // source with the names
+	Sep     string            `json:"sep"`               // between names
+	Line    string            `json:"line"`              // {name} and {value}, such as "{name}:{value}"
+	Join    string            `json:"join"`              // between lines
+	Sort    bool              `json:"sort,omitempty"`    // by lower-case name; else as listed
+	Value   string            `json:"value,omitempty"`   // trim (default), fold, raw, lower
+	Require []string          `json:"require,omitempty"` // names that must be listed
+	Derived map[string]string `json:"derived,omitempty"` // names that are templates, never headers
+	Sign    []string          `json:"sign,omitempty"`    // names that a signer lists; default require
 }

@@ -163,12 +163,14 @@ func (v *Vector) Run(s sealwright.Scheme) error {
 	if !verdict.Valid {
 		return fmt.Errorf("refused: %s", verdict.Detail)
 	}
-	return v.sign(s)
+	return v.sign(s, verdict.Rendering)
 }
 
 // sign checks that the covered bytes are those of the vector, and that signing
-// the message again gives a message that verifies.
-func (v *Vector) sign(s sealwright.Scheme) error {
+// the message again, with the time and nonce that it has, gives one of its tags
+// and a message that verifies. A message that was signed in another than the
+// first rendering gets another tag.
+func (v *Vector) sign(s sealwright.Scheme, rendering string) error {
 	m, err := v.Message()
 	if err != nil {
 		return err
@@ -181,7 +183,7 @@ func (v *Vector) sign(s sealwright.Scheme) error {
 	if err != nil {
 		return err
 	}
-	signed, _, err := sealwright.SignedBytes(s, key, m)
+	signed, claim, err := sealwright.SignedBytes(s, key, m)
 	if err != nil {
 		return err
 	}
@@ -202,7 +204,24 @@ func (v *Vector) sign(s sealwright.Scheme) error {
 	if _, err := verifier.Verify(again, v.Time()); err != nil {
 		return fmt.Errorf("verify after signing again: %w", err)
 	}
+	_, fresh, err := sealwright.SignedBytes(s, key, again)
+	if err != nil {
+		return err
+	}
+	first := len(claim.Renderings) == 0 || rendering == "" || rendering == claim.Renderings[0]
+	if first && !hasTag(claim, fresh.Tag(0)) {
+		return errors.New("signing again gives another tag")
+	}
 	return nil
+}
+
+func hasTag(c *sealwright.Claim, tag []byte) bool {
+	for i := range c.Tags() {
+		if bytes.Equal(c.Tag(i), tag) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *Vector) signedString() ([]byte, bool, error) {

@@ -1,0 +1,164 @@
+package scheme
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// timeFormat reads and writes one declared form of an instant. Reading is
+// strict: no sign, no blank, no exponent, no guessing of units.
+type timeFormat struct {
+	parse  func(string) (time.Time, error)
+	format func(time.Time) string
+	digits bool // the text holds digits only
+	json   bool // written as a JSON number
+}
+
+var errTime = errors.New("not a time in the declared format")
+
+// unixFormat counts units since 1970, unit of them in a second.
+func unixFormat(unit int64) timeFormat {
+	return timeFormat{
+		parse: func(s string) (time.Time, error) {
+			n, err := digits(s)
+			if err != nil {
+				return time.Time{}, err
+			}
+			sec, rest := n/unit, n%unit
+			if sec > maxUnix {
+				return time.Time{}, fmt.Errorf("%w: %s is beyond the year 9999", errTime, s)
+			}
+			return time.Unix(sec, rest*(int64(time.Second)/unit)), nil
+		},
+		format: func(t time.Time) string {
+			return strconv.FormatInt(t.Unix()*unit+int64(t.Nanosecond())/(int64(time.Second)/unit), 10)
+		},
+		digits: true, json: true,
+	}
+}
+
+// maxUnix is the last second of the year 9999.
+const maxUnix = 253402300799
+
+func digits(s string) (int64, error) {
+	if s == "" || len(s) > 19 {
+		return 0, fmt.Errorf("%w: want 1 to 19 digits, got %d characters", errTime, len(s))
+	}
+	var n int64
+	for i := range len(s) {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, fmt.Errorf("%w: byte %d is no digit", errTime, i)
+		}
+		if n > (math.MaxInt64-int64(d))/10 {
+			return 0, fmt.Errorf("%w: too large", errTime)
+		}
+		n = n*10 + int64(d)
+	}
+	return n, nil
+}
+
+// layoutFormat is a layout of package time that must be met to the letter.
+func layoutFormat(layout string, zone *time.Location) timeFormat {
+	return timeFormat{
+		parse: func(s string) (time.Time, error) {
+			t, err := time.ParseInLocation(layout, s, time.UTC)
+			if err != nil {
+				return time.Time{}, fmt.Errorf("%w: want the form %s", errTime, layout)
+			}
+			return t, nil
+		},
+		format: func(t time.Time) string { return t.In(zone).Format(layout) },
+	}
+}
+
+// decimalUnix is Unix seconds with an optional fraction.
+var decimalUnix = timeFormat{
+	parse: func(s string) (time.Time, error) {
+		whole, fraction, ok := strings.Cut(s, ".")
+		n, err := digits(whole)
+		if err != nil || n > maxUnix {
+			return time.Time{}, fmt.Errorf("%w: want seconds", errTime)
+		}
+		if !ok {
+			return time.Unix(n, 0), nil
+		}
+		if _, err := digits(fraction); err != nil || len(fraction) > 9 {
+			return time.Time{}, fmt.Errorf("%w: want 1 to 9 decimals", errTime)
+		}
+		ns, err := digits(fraction + strings.Repeat("0", 9-len(fraction)))
+		return time.Unix(n, ns), err
+	},
+	format: func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) },
+	json:   true,
+}
+
+var gmt = time.FixedZone("GMT", 0)
+
+var timeFormats = map[string]timeFormat{
+	"unix":         unixFormat(1),
+	"unix-ms":      unixFormat(1e3),
+	"unix-us":      unixFormat(1e6),
+	"unix-ns":      unixFormat(1e9),
+	"unix-decimal": decimalUnix,
+	"rfc3339":      layoutFormat(time.RFC3339Nano, time.UTC), // with or without a fraction
+	"rfc3339-ms":   layoutFormat("2006-01-02T15:04:05.000Z07:00", time.UTC),
+	"iso-seconds":  layoutFormat("2006-01-02T15:04:05", time.UTC), // no zone: UTC
+	"iso-basic":    layoutFormat("20060102T150405Z", time.UTC),
+	"edgegrid":     layoutFormat("20060102T15:04:05-0700", time.UTC),
+	"http-date":    layoutFormat("Mon, 02 Jan 2006 15:04:05 GMT", gmt),
+	"rfc2822":      layoutFormat("Mon, 02 Jan 2006 15:04:05 -0700", time.UTC),
+}
+
+// clock is a compiled [Time].
+type clock struct {
+	format       timeFormat
+	past, future time.Duration
+	expires      bool
+}
+
+func (t *Time) compile() (clock, error) {
+	f, ok := timeFormats[t.Format]
+	if !ok {
+		return clock{}, fmt.Errorf("time: unknown format %q", t.Format)
+	}
+	c := clock{format: f}
+	switch t.Kind {
+	case "", "issued":
+	case "expires":
+		c.expires = true
+	default:
+		return clock{}, fmt.Errorf("time: unknown kind %q, want issued or expires", t.Kind)
+	}
+	var err error
+	if c.past, err = window(t.Past); err != nil {
+		return clock{}, fmt.Errorf("time: past: %w", err)
+	}
+	if c.future, err = window(t.Future); err != nil {
+		return clock{}, fmt.Errorf("time: future: %w", err)
+	}
+	return c, nil
+}
+
+const defaultWindow = 300 * time.Second
+
+// maxWindow bounds what a definition may allow.
+const maxWindow = 31 * 24 * time.Hour
+
+func window(text string) (time.Duration, error) {
+	if text == "" {
+		return defaultWindow, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, err
+	}
+	if d < 0 || d > maxWindow {
+		return 0, fmt.Errorf("got %v, want 0s to %v", d, maxWindow)
+	}
+	return d, nil
+}

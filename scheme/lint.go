@@ -1,0 +1,216 @@
+package scheme
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Finding is a weakness of a definition.
+type Finding struct {
+	Rule   string // short name of the rule
+	Text   string // what is weak, in a sentence
+	Attack string // class of attack that it allows, such as A07
+	Fatal  bool   // a definition with it does not load
+}
+
+// Findings are the weaknesses of one definition.
+type Findings []Finding
+
+// Err returns an error that names every fatal finding, nil if there is none.
+func (f Findings) Err() error {
+	var errs []error
+	for _, x := range f {
+		if x.Fatal {
+			errs = append(errs, fmt.Errorf("%s (%s): %s", x.Rule, x.Attack, x.Text))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Lint compiles the definition with the given parameters and returns all that
+// is weak about it.
+func (d *Definition) Lint(params Params) (Findings, error) {
+	full, err := d.complete(params)
+	if err != nil {
+		return nil, err
+	}
+	if d.Code != "" {
+		if _, err := d.code(full); err != nil {
+			return nil, err
+		}
+		return nil, nil
+	}
+	_, b, err := d.compile(full)
+	if err != nil {
+		return nil, err
+	}
+	return b.lint(), nil
+}
+
+func (b *builder) lint() Findings {
+	var f Findings
+	for _, rule := range []func(*builder) Findings{
+		lintTime, lintCoverage, lintBorders, lintReplay, lintStrength, lintSecret,
+	} {
+		f = append(f, rule(b)...)
+	}
+	return f
+}
+
+// lintTime wants the time under the tag, and no window without a bound.
+func lintTime(b *builder) Findings {
+	p := b.program
+	accepted := b.format.UnsignedTime
+	switch {
+	case accepted != "" && accepted != "accepted-risk":
+		return Findings{{"unsigned-time", fmt.Sprintf("unsigned_time is %q, want accepted-risk", accepted), "A09", true}}
+	case p.time == nil:
+		return nil
+	case p.fresh:
+		return nil
+	case accepted == "":
+		return Findings{{"unsigned-time", "the time in " + p.place(p.time.source) + " is outside the signed bytes, so anybody can change it", "A09", true}}
+	}
+	return Findings{{"unsigned-time", "the time in " + p.place(p.time.source) + " is not signed, so it does not count", "A09", false}}
+}
+
+// lintCoverage warns of everything that a signature does not protect.
+func lintCoverage(b *builder) Findings {
+	cov := b.program.covers
+	var f Findings
+	warn := func(covered bool, what, attack string) {
+		if !covered {
+			f = append(f, Finding{"coverage", what + " not covered by the signature", attack, false})
+		}
+	}
+	warn(cov.Body, "the body is", "A15")
+	warn(cov.Method, "the method is", "A16")
+	warn(cov.Path && cov.Host, "host or path are", "A16")
+	warn(cov.Query, "the query is", "A16")
+	if b.program.keyID != nil {
+		warn(cov.KeyID, "the key ID is", "A25")
+	}
+	return f
+}
+
+// lintBorders warns of variable fields whose border can move: the left one may
+// hold the text that separates it from the right one.
+func lintBorders(b *builder) Findings {
+	var f Findings
+	for _, r := range b.program.renderings {
+		var left *piece
+		gap := ""
+		for i := range r {
+			s := &r[i]
+			if s.fields != nil || s.headers != nil {
+				if left != nil && ambiguous(b.program, left, gap) {
+					f = append(f, border(b.program, left, gap))
+				}
+				left, gap = nil, "" // their own separators are the definition's business
+				if s.fields != nil && (s.fields.Join == "" || s.fields.KV == "") && s.fields.Encode == "" {
+					f = append(f, Finding{"borders", "parameters are joined without separators, so bytes can move between names and values", "A07", false})
+				}
+				continue
+			}
+			for j := range s.pieces {
+				pc := &s.pieces[j]
+				if pc.source.kind == kLiteral {
+					gap += pc.source.arg
+					continue
+				}
+				if left != nil && ambiguous(b.program, left, gap) {
+					f = append(f, border(b.program, left, gap))
+				}
+				left, gap = pc, ""
+			}
+		}
+	}
+	return slices.CompactFunc(f, func(a, b Finding) bool { return a.Text == b.Text })
+}
+
+func border(p *program, left *piece, gap string) Finding {
+	how := "nothing separates it from the next field"
+	if gap != "" {
+		how = fmt.Sprintf("it can hold the separator %q", gap)
+	}
+	return Finding{"borders", p.place(left.source) + " has no sure end: " + how, "A07", false}
+}
+
+// ambiguous reports whether the text of left can hold gap, or its length varies
+// and there is no gap.
+func ambiguous(p *program, left *piece, gap string) bool {
+	for _, name := range left.names {
+		if digests[name] != nil {
+			return false // of one length
+		}
+	}
+	if gap == "" {
+		return left.source.kind != kMethod // methods end before a slash or a scheme
+	}
+	switch left.source.kind {
+	case kBody, kJSON, kForm, kQueryParam, kEither, kSecret:
+		return true
+	case kTime:
+		return !p.clock.format.digits && strings.ContainsAny(gap[:1], "-:., TZ+0123456789")
+	case kNonce:
+		return p.nonce == nil || !strings.Contains(p.nonce.forbid, gap[:1]) && gap[0] > ' '
+	case kKeyID:
+		return p.keyID == nil || !strings.Contains(p.keyID.forbid, gap[:1]) && gap[0] > ' '
+	case kPart, kHeader:
+		if p.time != nil && left.source == p.time.source {
+			return !p.clock.format.digits
+		}
+		return gap[0] > ' ' // a header value may hold any visible character
+	case kMethod:
+		return false
+	case kPath:
+		return gap[0] > ' ' && gap[0] != '?'
+	case kQuery, kTarget, kURL:
+		return gap[0] > ' ' && gap[0] != '#'
+	case kHost, kHostname, kHostport, kScheme:
+		return gap[0] != '/' && gap[0] > ' '
+	}
+	return false
+}
+
+// lintReplay warns of schemes without anything that makes a message unique or
+// old.
+func lintReplay(b *builder) Findings {
+	p := b.program
+	if p.fresh || p.nonce != nil {
+		return nil
+	}
+	if b.format.Nonce != nil && b.format.Nonce.From == "tag" {
+		return Findings{{"replay", "no time and no nonce: a message can be replayed as soon as its tag is forgotten", "A11", false}}
+	}
+	return Findings{{"replay", "neither time, nonce nor memory of tags: a message can be replayed for ever", "A11", false}}
+}
+
+func lintStrength(b *builder) Findings {
+	p := b.program
+	var f Findings
+	if p.algorithm.Legacy() {
+		f = append(f, Finding{"algorithm", p.algorithm.String() + " is kept for this scheme only", "A06", false})
+	}
+	if p.tagSize < p.algorithm.Size() {
+		f = append(f, Finding{"truncated", fmt.Sprintf("tags are cut to %d bytes", p.tagSize), "A03", false})
+	}
+	if p.tagEnc.String() == "hex-any" {
+		f = append(f, Finding{"lenient", "tags are accepted in either case", "A30", false})
+	}
+	return f
+}
+
+// lintSecret warns where the secret stands in the signed bytes.
+func lintSecret(b *builder) Findings {
+	for _, r := range b.program.renderings {
+		for i := range r {
+			if slices.ContainsFunc(r[i].pieces, func(pc piece) bool { return pc.source.kind == kSecret }) {
+				return Findings{{"secret", "the secret is part of the signed bytes, which must never be logged", "A27", false}}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,644 @@
+package scheme
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/mac"
+)
+
+// program is a compiled definition: a [sealwright.SigningScheme].
+type program struct {
+	id        string
+	algorithm mac.Algorithm
+	key       *deriver
+	public    *sealwright.Message // URL of the parameter public_url; nil means as received
+
+	list     *List
+	listFrom source
+
+	tag     Tag
+	tags    []source
+	tagPart int // index of the list's part, -1 if the tag stands elsewhere
+	tagEnc  canon.Encoding
+	tagSize int
+
+	keyID *value
+	nonce *value
+	time  *value
+	clock clock
+	fresh bool // the time is covered, so it counts
+
+	checks     []check
+	renderings [][]segment
+	names      []string
+
+	covers   sealwright.Coverage // if static
+	static   bool
+	warnings []string
+}
+
+var (
+	_ sealwright.SigningScheme = (*program)(nil)
+	_ sealwright.Checker       = (*program)(nil)
+	_ sealwright.Warner        = (*program)(nil)
+	_ sealwright.Truncated     = (*program)(nil)
+)
+
+// value is a compiled place of a time, nonce or key ID.
+type value struct {
+	source   source
+	what     string
+	optional bool
+	forbid   string
+}
+
+type check struct {
+	conditions []condition
+	source     source
+	equal      string
+	refuse     string
+	digest     transform // nil for equal and refuse
+	prefix     string
+	encoding   canon.Encoding
+	of         []piece
+	optional   bool
+}
+
+// builder compiles a definition with parameters.
+type builder struct {
+	def     *Definition
+	params  Params
+	format  *Format
+	program *program
+}
+
+// compile returns the program of d with complete parameters.
+func (d *Definition) compile(params Params) (*program, *builder, error) {
+	format, err := d.resolve(params)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := &builder{def: d, params: params, format: format, program: &program{id: d.ID, tagPart: -1}}
+	for _, step := range []func() error{b.start, b.buildList, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage} {
+		if err := step(); err != nil {
+			return nil, nil, fmt.Errorf("scheme %s: %w", d.ID, err)
+		}
+	}
+	return b.program, b, nil
+}
+
+// resolve applies the variants that the parameters choose, and replaces
+// ${name} in all texts.
+func (d *Definition) resolve(params Params) (*Format, error) {
+	data, err := json.Marshal(d.Format)
+	if err != nil {
+		return nil, err
+	}
+	format := new(Format)
+	if err := json.Unmarshal(data, format); err != nil {
+		return nil, err
+	}
+	for _, v := range d.Variants {
+		if !v.applies(params) {
+			continue
+		}
+		data, err := json.Marshal(v.Format)
+		if err != nil {
+			return nil, err
+		}
+		if v.Message != nil {
+			format.Renderings = nil
+		}
+		if err := json.Unmarshal(data, format); err != nil { // members that are set replace
+			return nil, err
+		}
+	}
+	if data, err = json.Marshal(format); err != nil {
+		return nil, err
+	}
+	var tree any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if data, err = json.Marshal(substitute(tree, d, params)); err != nil {
+		return nil, err
+	}
+	*format = Format{}
+	if err := json.Unmarshal(data, format); err != nil {
+		return nil, err
+	}
+	return format, nil
+}
+
+func (v *Variant) applies(params Params) bool {
+	for name, want := range v.If {
+		if params.Get(name) != want {
+			return false
+		}
+	}
+	return true
+}
+
+func substitute(node any, d *Definition, params Params) any {
+	switch n := node.(type) {
+	case string:
+		for name := range d.Params {
+			n = strings.ReplaceAll(n, "${"+name+"}", params.Get(name))
+		}
+		return n
+	case []any:
+		for i := range n {
+			n[i] = substitute(n[i], d, params)
+		}
+	case map[string]any:
+		for k := range n {
+			n[k] = substitute(n[k], d, params)
+		}
+	}
+	return node
+}
+
+func (b *builder) start() error {
+	p, f := b.program, b.format
+	var err error
+	if p.algorithm, err = mac.Parse(f.Algorithm); err != nil {
+		return fmt.Errorf("algorithm: %w", err)
+	}
+	if u := b.params.Get("public_url"); u != "" {
+		scheme, host, target, err := sealwright.SplitURL(u)
+		if err != nil {
+			return fmt.Errorf("parameter public_url: %w", err)
+		}
+		p.public = &sealwright.Message{Scheme: scheme, Host: host, Target: target}
+	}
+	return nil
+}
+
+func (b *builder) buildList() error {
+	l := b.format.List
+	if l == nil {
+		return nil
+	}
+	if err := l.check(); err != nil {
+		return err
+	}
+	b.program.list = l
+	var err error
+	b.program.listFrom, err = b.source(l.From)
+	return err
+}
+
+func (b *builder) buildTag() error {
+	t, p := b.format.Tag, b.program
+	if t == nil {
+		return errors.New("tag: missing")
+	}
+	p.tag = *t
+	var err error
+	if p.tagEnc, err = canon.ParseEncoding(t.Encoding); err != nil {
+		return fmt.Errorf("tag: %w", err)
+	}
+	p.tagSize = p.algorithm.Size()
+	if t.Size != "" {
+		n, err := strconv.Atoi(t.Size)
+		if err != nil || n < mac.MinTruncated || n > p.tagSize {
+			return fmt.Errorf("tag: size %q: want %d to %d bytes", t.Size, mac.MinTruncated, p.tagSize)
+		}
+		p.tagSize = n
+	}
+	for _, from := range append([]string{t.From}, t.Also...) {
+		s, err := b.source(from)
+		if err != nil {
+			return fmt.Errorf("tag: %w", err)
+		}
+		if s.kind == kPart {
+			p.tagPart = s.part - valueParts
+			continue
+		}
+		if !settable(s) {
+			return fmt.Errorf("tag: %s cannot hold a tag", s)
+		}
+		p.tags = append(p.tags, s)
+	}
+	return nil
+}
+
+func settable(s source) bool {
+	switch s.kind {
+	case kHeader, kQueryParam, kForm, kJSON, kEither, kPart:
+		return true
+	}
+	return false
+}
+
+func (b *builder) buildValues() error {
+	f, p := b.format, b.program
+	var err error
+	if v := f.KeyID; v != nil && b.set(v.If) {
+		if p.keyID, err = b.value(v.From, "key ID", v.Optional, v.Forbid); err != nil {
+			return err
+		}
+	}
+	if v := f.Nonce; v != nil && b.set(v.If) && v.From != "tag" {
+		if p.nonce, err = b.value(v.From, "nonce", v.Optional, v.Forbid); err != nil {
+			return err
+		}
+	}
+	if v := f.Time; v != nil && b.set(v.If) {
+		if p.time, err = b.value(v.From, "time", false, ""); err != nil {
+			return err
+		}
+		if p.clock, err = v.compile(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set reports whether the parameter is set, or none is asked for.
+func (b *builder) set(param string) bool { return param == "" || b.params.Get(param) != "" }
+
+func (b *builder) value(from, what string, optional bool, forbid string) (*value, error) {
+	s, err := b.source(from)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if !settable(s) && s.kind != kLiteral {
+		return nil, fmt.Errorf("%s: %s cannot hold it", what, s)
+	}
+	return &value{source: s, what: what, optional: optional, forbid: forbid}, nil
+}
+
+func (b *builder) buildKey() error {
+	var err error
+	b.program.key, err = b.deriver(b.format.Key, b.program.algorithm)
+	return err
+}
+
+func (b *builder) buildChecks() error {
+	for i, c := range b.format.Checks {
+		out, err := b.check(&c)
+		if err != nil {
+			return fmt.Errorf("check %d: %w", i+1, err)
+		}
+		b.program.checks = append(b.program.checks, out)
+	}
+	return nil
+}
+
+func (b *builder) check(c *Check) (check, error) {
+	var out check
+	var err error
+	if out.conditions, err = b.conditions(c.If); err != nil {
+		return out, err
+	}
+	switch {
+	case c.Equal != nil && c.Digest == nil && c.Refuse == "":
+		out.equal = c.Equal.Value
+		out.source, err = b.source(c.Equal.From)
+	case c.Digest != nil && c.Equal == nil && c.Refuse == "":
+		err = b.digestCheck(&out, c.Digest)
+	case c.Refuse != "" && c.Equal == nil && c.Digest == nil:
+		out.refuse = c.Refuse
+	default:
+		err = errors.New("want exactly one of equal, digest and refuse")
+	}
+	return out, err
+}
+
+func (b *builder) digestCheck(out *check, d *DigestCheck) error {
+	var err error
+	if out.source, err = b.source(d.From); err != nil {
+		return err
+	}
+	if out.digest = digest(d.Hash); out.digest == nil {
+		return fmt.Errorf("unknown hash %q", d.Hash)
+	}
+	if out.encoding, err = canon.ParseEncoding(d.Encoding); err != nil {
+		return err
+	}
+	out.prefix, out.optional = d.Prefix, d.Optional
+	of := d.Of
+	if of == "" {
+		of = "{body}"
+	}
+	out.of, err = b.template(of, "")
+	return err
+}
+
+func (b *builder) buildMessage() error {
+	f, p := b.format, b.program
+	list := f.Renderings
+	if len(list) == 0 {
+		list = []Rendering{{Message: f.Message}}
+	} else if f.Message != nil {
+		return errors.New("both message and renderings are given")
+	}
+	if len(list) > sealwright.MaxRenderings {
+		return fmt.Errorf("%d renderings, at most %d are possible", len(list), sealwright.MaxRenderings)
+	}
+	for _, r := range list {
+		if r.Message == nil {
+			return errors.New("message: missing; an empty message is written as []")
+		}
+		segments, err := b.segments(r.Message)
+		if err != nil {
+			return err
+		}
+		p.renderings = append(p.renderings, segments)
+		p.names = append(p.names, r.Name)
+	}
+	p.static = !p.conditional()
+	p.covers = p.coverage(&sealwright.Message{}, &sealwright.Claim{})
+	p.fresh = p.time != nil && p.covers.Time
+	return nil
+}
+
+// Name implements [sealwright.Scheme].
+func (p *program) Name() string { return p.id }
+
+// Warnings implements [sealwright.Warner].
+func (p *program) Warnings() []string { return p.warnings }
+
+// TagSize implements [sealwright.Truncated].
+func (p *program) TagSize() int { return p.tagSize }
+
+// Parse implements [sealwright.Scheme].
+func (p *program) Parse(m *sealwright.Message, c *sealwright.Claim) error {
+	if p.list != nil {
+		if err := p.readList(m, c); err != nil {
+			return err
+		}
+	}
+	for i := range p.tags {
+		text, ok, err := p.get(&p.tags[i], m, c)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := p.addTags(c, text); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Tags() == 0 {
+		return sealwright.Refusef(sealwright.ErrMissing, "no tag in %s", p.tag.From)
+	}
+	return p.facts(m, c)
+}
+
+func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
+	text, ok, err := p.get(&p.listFrom, m, c)
+	if err != nil {
+		return err
+	}
+	if !ok || text == "" {
+		return sealwright.Refusef(sealwright.ErrMissing, "%s %v", p.list.From, errAbsent)
+	}
+	err = p.list.read(text, func(part int, value string) error {
+		if part == p.tagPart {
+			return p.addTags(c, value)
+		}
+		c.Values[valueParts+part] = value
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, part := range p.list.Parts {
+		if i != p.tagPart && !part.Optional && part.Value == "" && c.Values[valueParts+i] == "" {
+			return sealwright.Refusef(sealwright.ErrMalformed, "%s has no part %q", p.list.From, part.Name)
+		}
+	}
+	return nil
+}
+
+// addTags adds the tag, or the tags, that text holds.
+func (p *program) addTags(c *sealwright.Claim, text string) error {
+	if p.tag.Split == "" {
+		return p.addTag(c, text)
+	}
+	for text != "" {
+		one, rest, _ := strings.Cut(text, p.tag.Split)
+		if err := p.addTag(c, canon.TrimOWS(one)); err != nil {
+			return err
+		}
+		text = rest
+	}
+	return nil
+}
+
+func (p *program) addTag(c *sealwright.Claim, text string) error {
+	body, ok := strings.CutPrefix(text, p.tag.Prefix)
+	if !ok {
+		if text == "" {
+			return sealwright.Refusef(sealwright.ErrMissing, "signature in %s is empty", p.tag.From)
+		}
+		return sealwright.Refusef(sealwright.ErrMalformed, "signature in %s does not begin with %q", p.tag.From, p.tag.Prefix)
+	}
+	if p.tag.Text == "hex" {
+		inner, err := p.tagEnc.DecodeString(body)
+		if err != nil {
+			return sealwright.Refusef(sealwright.ErrMalformed, "signature: %v", err)
+		}
+		return c.AddTag(string(inner), canon.Hex)
+	}
+	return c.AddTag(body, p.tagEnc)
+}
+
+// facts reads key ID, time and nonce, makes the checks that need no digest, and
+// says what is covered. The list is read already.
+func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
+	var err error
+	if c.KeyID, err = p.read(p.keyID, valueKeyID, m, c); err != nil {
+		return err
+	}
+	if c.Nonce, err = p.read(p.nonce, valueNonce, m, c); err != nil {
+		return err
+	}
+	at, err := p.read(p.time, valueTime, m, c)
+	if err != nil {
+		return err
+	}
+	if p.fresh {
+		t, err := p.clock.format.parse(at)
+		if err != nil {
+			return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.time.source, err)
+		}
+		if p.clock.expires {
+			c.Expires = t
+		} else {
+			c.At, c.Past, c.Future = t, p.clock.past, p.clock.future
+		}
+	}
+	for i := range p.checks {
+		if err := p.checks[i].policy(p, m, c); err != nil {
+			return err
+		}
+	}
+	c.Renderings = p.names
+	c.Covers = p.covers
+	if !p.static {
+		c.Covers = p.coverage(m, c)
+	}
+	return nil
+}
+
+// read returns the value and keeps it in c.Values.
+func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright.Claim) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	text, ok, err := p.get(&v.source, m, c)
+	if err != nil {
+		return "", err
+	}
+	if !ok || text == "" {
+		if v.optional {
+			return "", nil
+		}
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s in %s %v", v.what, p.place(v.source), errAbsent)
+	}
+	if v.forbid != "" && strings.ContainsAny(text, v.forbid) {
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s in %s holds one of %q", v.what, p.place(v.source), v.forbid)
+	}
+	c.Values[index] = text
+	return text, nil
+}
+
+// place names a source for people.
+func (p *program) place(s source) string {
+	if s.kind == kPart {
+		return fmt.Sprintf("part %q of %s", p.list.Parts[s.part-valueParts].Name, p.list.From)
+	}
+	return s.String()
+}
+
+// policy makes the check unless it needs a digest, which comes after the tag.
+func (ck *check) policy(p *program, m *sealwright.Message, c *sealwright.Claim) error {
+	if ck.digest != nil || !holds(ck.conditions, m, c) {
+		return nil
+	}
+	if ck.refuse != "" {
+		return sealwright.Refusef(sealwright.ErrPolicy, "%s", ck.refuse)
+	}
+	text, ok, err := p.get(&ck.source, m, c)
+	if err != nil {
+		return err
+	}
+	if !ok || text != ck.equal {
+		return sealwright.Refusef(sealwright.ErrPolicy, "%s is %q, want %q", p.place(ck.source), text, ck.equal)
+	}
+	return nil
+}
+
+// Check implements [sealwright.Checker]: it compares digests with the body.
+func (p *program) Check(m *sealwright.Message, c *sealwright.Claim) error {
+	for i := range p.checks {
+		ck := &p.checks[i]
+		if ck.digest == nil || !holds(ck.conditions, m, c) {
+			continue
+		}
+		text, ok, err := p.get(&ck.source, m, c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if ck.optional {
+				continue
+			}
+			return sealwright.Refusef(sealwright.ErrPolicy, "digest of the body in %s %v", p.place(ck.source), errAbsent)
+		}
+		want, err := ck.value(p, m, c)
+		if err != nil {
+			return err
+		}
+		if text != want {
+			return sealwright.Refusef(sealwright.ErrDigest, "%s is not the digest of the body", p.place(ck.source))
+		}
+	}
+	return nil
+}
+
+// value returns the digest as the message must carry it.
+func (ck *check) value(p *program, m *sealwright.Message, c *sealwright.Claim) (string, error) {
+	in := m.Body
+	if len(ck.of) != 1 || ck.of[0].source.kind != kBody || len(ck.of[0].transforms) > 0 {
+		var err error
+		if in, err = p.render(ck.of, m, c); err != nil {
+			return "", err
+		}
+	}
+	sum, err := ck.digest(nil, in)
+	if err != nil {
+		return "", err
+	}
+	return ck.prefix + ck.encoding.EncodeToString(sum), nil
+}
+
+// Write implements [sealwright.Scheme].
+func (p *program) Write(w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim, n int) error {
+	return p.writeSegments(p.renderings[n], w, m, c)
+}
+
+// New returns the scheme with the given parameters. Parameters that the
+// definition does not have, or values that it does not allow, are errors.
+func (d *Definition) New(params Params) (sealwright.Scheme, error) {
+	full, err := d.complete(params)
+	if err != nil {
+		return nil, err
+	}
+	if d.Code != "" {
+		return d.code(full)
+	}
+	p, b, err := d.compile(full)
+	if err != nil {
+		return nil, err
+	}
+	findings := b.lint()
+	if err := findings.Err(); err != nil {
+		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
+	}
+	for _, f := range findings {
+		p.warnings = append(p.warnings, f.Text)
+	}
+	return p, nil
+}
+
+func (d *Definition) code(full Params) (sealwright.Scheme, error) {
+	construct, ok := d.codes[d.Code]
+	if !ok {
+		names := slices.Sorted(maps.Keys(d.codes))
+		return nil, fmt.Errorf("scheme %s: code %q does not exist, there are %s", d.ID, d.Code, strings.Join(names, ", "))
+	}
+	s, err := construct(d, full)
+	if err != nil {
+		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
+	}
+	return s, nil
+}
+
+// age bounds, used by signing.
+func (c *clock) isFresh(text string, now time.Time) bool {
+	t, err := c.format.parse(text)
+	if err != nil {
+		return false
+	}
+	if c.expires {
+		return !now.After(t)
+	}
+	age := now.Sub(t)
+	return age <= c.past && -age <= c.future
+}
