@@ -1,0 +1,229 @@
+// Package api has the requests and answers of the server's API as Go types,
+// and the standard form of a signature.
+//
+// The server itself describes the API at /openapi.json, which is made from
+// these types; docs/operate/api.md shows it by example. The package needs the
+// standard library only.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// CreateKey is the body of POST /v1/keys.
+type CreateKey struct {
+	Name       string `json:"name" doc:"Unique, also after the key was deleted: 1 to 128 of a-z 0-9 . _ -, the first a letter or digit." example:"orders"`
+	KeyID      string `json:"key_id,omitempty" doc:"The ID that stands in signatures; by default the name." example:"orders"`
+	Algorithm  string `json:"algorithm,omitempty" doc:"hmac-sha256 (default), hmac-sha384, hmac-sha512, hmac-sha512-256 or hmac-sha3-256." example:"hmac-sha256"`
+	Exportable bool   `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
+	Material   string `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
+	AllowWeak  bool   `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
+}
+
+// Key describes a key. It never holds the secret.
+type Key struct {
+	Name       string       `json:"name" example:"orders"`
+	KeyID      string       `json:"key_id" doc:"As it stands in signatures." example:"orders"`
+	Algorithm  string       `json:"algorithm" example:"hmac-sha256"`
+	Exportable bool         `json:"exportable"`
+	Version    int          `json:"version" doc:"The version that signs." example:"1"`
+	CreatedAt  time.Time    `json:"created_at"`
+	Versions   []KeyVersion `json:"versions" doc:"Every version that can verify, ascending."`
+}
+
+// KeyVersion describes one version of a key.
+type KeyVersion struct {
+	Version   int        `json:"version" example:"1"`
+	CreatedAt time.Time  `json:"created_at"`
+	NotBefore *time.Time `json:"not_before,omitempty" doc:"First instant at which the version counts; absent for no limit."`
+	NotAfter  *time.Time `json:"not_after,omitempty" doc:"First instant at which the version no longer counts; absent for no limit."`
+	Signs     bool       `json:"signs"`
+	Bytes     int        `json:"bytes" doc:"Length of the secret in bytes." example:"32"`
+}
+
+// KeyList is one page of GET /v1/keys.
+type KeyList struct {
+	Items      []Key  `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as the parameter cursor to get the next page; absent at the end."`
+}
+
+// Revealed is the answer of POST /v1/keys/{name}/reveal.
+type Revealed struct {
+	Versions []RevealedVersion `json:"versions"`
+}
+
+// RevealedVersion is the secret of one version. It is a secret in the clear:
+// whoever holds one must not print it.
+type RevealedVersion struct {
+	Version  int    `json:"version" example:"1"`
+	Material []byte `json:"material" doc:"The secret in base64."`
+}
+
+// Sign is the body of POST /v1/keys/{name}/sign: one message, or a batch of
+// items. A message is given either as Message or as Text.
+type Sign struct {
+	Message  []byte     `json:"message,omitempty" doc:"The message in base64."`
+	Text     *string    `json:"text,omitempty" doc:"The message as text; its UTF-8 bytes are signed." example:"hello"`
+	Encoding string     `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag in the answer, by default hex; base64 and base64url are padded."`
+	Items    []SignItem `json:"items,omitempty" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
+}
+
+// SignItem is one message of a batch.
+type SignItem struct {
+	Message  []byte  `json:"message,omitempty" doc:"The message in base64."`
+	Text     *string `json:"text,omitempty" doc:"The message as text."`
+	Encoding string  `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"By default that of the batch."`
+}
+
+// Signed is the answer to [Sign], or one result of a batch, which has either
+// Error or everything else.
+type Signed struct {
+	Tag       string     `json:"tag,omitempty"`
+	Encoding  string     `json:"encoding,omitempty" example:"hex"`
+	Key       string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
+	Version   int        `json:"version,omitempty" example:"1"`
+	Algorithm string     `json:"algorithm,omitempty" example:"hmac-sha256"`
+	Signature string     `json:"signature,omitempty" doc:"The tag in the standard form, which names algorithm, key ID and version."`
+	Error     *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not signed."`
+}
+
+// SignedBatch is the answer to a batch of [Sign].
+type SignedBatch struct {
+	Items []Signed `json:"items" doc:"One result for each item, in order."`
+}
+
+// Verify is the body of POST /v1/keys/{name}/verify: one message with a tag or
+// a signature in the standard form, or a batch of items.
+type Verify struct {
+	Message   []byte       `json:"message,omitempty" doc:"The message in base64."`
+	Text      *string      `json:"text,omitempty" doc:"The message as text." example:"hello"`
+	Tag       *string      `json:"tag,omitempty" doc:"The full tag in the given encoding; any version that is valid now may have made it."`
+	Signature *string      `json:"signature,omitempty" doc:"The standard form instead of a tag; algorithm, key ID and version must be those of the key."`
+	Encoding  string       `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag, by default hex in lower case."`
+	Items     []VerifyItem `json:"items,omitempty" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
+}
+
+// VerifyItem is one message of a batch.
+type VerifyItem struct {
+	Message   []byte  `json:"message,omitempty" doc:"The message in base64."`
+	Text      *string `json:"text,omitempty" doc:"The message as text."`
+	Tag       *string `json:"tag,omitempty"`
+	Signature *string `json:"signature,omitempty"`
+	Encoding  string  `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"By default that of the batch."`
+}
+
+// Verdict is the answer to [Verify], or one result of a batch, which has
+// either Error or everything else. Reason and Detail are for the operator: to
+// whoever sent the message, all reasons should look alike.
+type Verdict struct {
+	Valid     bool       `json:"valid"`
+	Reason    string     `json:"reason,omitempty" doc:"Why not: missing-signature, malformed, unknown-key, policy (another algorithm) or wrong-signature." example:"wrong-signature"`
+	Detail    string     `json:"detail,omitempty" doc:"The reason with its place."`
+	Key       string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
+	KeyID     string     `json:"key_id,omitempty" example:"orders"`
+	Version   int        `json:"version,omitempty" doc:"The version that matched; as claimed by the signature if none did." example:"1"`
+	Algorithm string     `json:"algorithm,omitempty" example:"hmac-sha256"`
+	Error     *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not checked."`
+}
+
+// VerdictBatch is the answer to a batch of [Verify].
+type VerdictBatch struct {
+	Items []Verdict `json:"items" doc:"One result for each item, in order."`
+}
+
+// ItemError says why an item of a batch was not processed.
+type ItemError struct {
+	Index    int    `json:"index" doc:"Of the item, from 0."`
+	Location string `json:"location" example:"body.items[3].message"`
+	Detail   string `json:"detail"`
+}
+
+// Request is an HTTP request in JSON.
+type Request struct {
+	Method     string              `json:"method" example:"POST"`
+	URL        string              `json:"url" doc:"Absolute; the target byte for byte as on the wire." example:"https://example.com/hook"`
+	Headers    map[string][]string `json:"headers,omitempty" doc:"Name to values, in order."`
+	Body       string              `json:"body,omitempty" doc:"As text."`
+	BodyBase64 string              `json:"body_base64,omitempty" doc:"In padded base64, instead of body."`
+}
+
+// HTTPRequest is the body of POST /v1/requests/sign and /v1/requests/verify: a
+// whole HTTP request under a scheme.
+type HTTPRequest struct {
+	Scheme  string          `json:"scheme" doc:"ID of a scheme; 'sealwright schemes' lists them." example:"github"`
+	Key     string          `json:"key" doc:"Name of the key." example:"orders"`
+	KeyID   string          `json:"key_id,omitempty" doc:"The ID under which the scheme knows the key, by default that of the key."`
+	Params  json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme: an object of texts, numbers, booleans and lists of them."`
+	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server."`
+	Request Request         `json:"request"`
+}
+
+// SignedRequest is the answer of POST /v1/requests/sign.
+type SignedRequest struct {
+	Scheme  string  `json:"scheme" example:"github"`
+	Key     string  `json:"key" doc:"Name of the key." example:"orders"`
+	KeyID   string  `json:"key_id" doc:"As the scheme knows the key." example:"orders"`
+	Version int     `json:"version" example:"1"`
+	Request Request `json:"request" doc:"The request with its signature."`
+}
+
+// RequestVerdict is the answer of POST /v1/requests/verify.
+type RequestVerdict struct {
+	Key       string     `json:"key" doc:"Name of the key." example:"orders"`
+	Valid     bool       `json:"valid"`
+	Reason    string     `json:"reason,omitempty" doc:"Why not, in a word."`
+	Detail    string     `json:"detail,omitempty" doc:"The reason with its place in the request."`
+	Scheme    string     `json:"scheme" example:"github"`
+	KeyID     string     `json:"key_id,omitempty" doc:"Of the key that matched; as claimed if none did."`
+	Version   int        `json:"version,omitempty" doc:"Of the key that matched."`
+	Algorithm string     `json:"algorithm,omitempty"`
+	Covers    Coverage   `json:"covers" doc:"What the signature protects."`
+	Time      *time.Time `json:"time,omitempty" doc:"Signed time; absent if the scheme carries none."`
+	Age       *float64   `json:"age_seconds,omitempty" doc:"Now minus the signed time; negative if it is ahead."`
+	Skew      *float64   `json:"skew_seconds,omitempty" doc:"How far the signed time is ahead of now, 0 if it is not."`
+	Expires   *time.Time `json:"expires,omitempty"`
+	Nonce     string     `json:"nonce,omitempty"`
+	Rendering string     `json:"rendering,omitempty" doc:"Which alternative form of the signed bytes matched."`
+	Warnings  []string   `json:"warnings,omitempty" doc:"Weaknesses of the scheme or the key."`
+}
+
+// Coverage says what a signature protects.
+type Coverage struct {
+	Method  bool     `json:"method"`
+	Path    bool     `json:"path"`
+	Query   bool     `json:"query"`
+	Host    bool     `json:"host"`
+	Body    bool     `json:"body"`
+	Time    bool     `json:"time"`
+	KeyID   bool     `json:"key_id"`
+	Headers []string `json:"headers,omitempty"`
+	Fields  []string `json:"fields,omitempty" doc:"Single fields of body, form or query."`
+}
+
+// Problem is every error of the API (RFC 9457, application/problem+json).
+type Problem struct {
+	Type      string          `json:"type" doc:"Always about:blank: the title is that of the status." example:"about:blank"`
+	Title     string          `json:"title" example:"Unprocessable Entity"`
+	Status    int             `json:"status" doc:"The HTTP status." example:"422"`
+	Code      string          `json:"code" doc:"The kind of error in a word, for programs." example:"invalid"`
+	Detail    string          `json:"detail" doc:"What was wrong with this request."`
+	Errors    []ProblemDetail `json:"errors,omitempty" doc:"Each fault with its place."`
+	RequestID string          `json:"request_id,omitempty" doc:"As in the header X-Request-Id and in the log."`
+}
+
+// ProblemDetail is one fault of a request.
+type ProblemDetail struct {
+	Location string `json:"location,omitempty" example:"body.items[3].message"`
+	Detail   string `json:"detail"`
+}
+
+// Error returns the detail with the places of its faults, so that a client
+// may return a problem as an error.
+func (p *Problem) Error() string {
+	text := p.Detail
+	for _, e := range p.Errors {
+		text += "; " + e.Location + ": " + e.Detail
+	}
+	return text
+}
