@@ -1,0 +1,198 @@
+// Package custody is the life of keys: it makes, rotates, deletes and reveals
+// them, keeps them encrypted in a store, and serves them from memory.
+//
+// Every tenant has one data key, wrapped by the root key. Every version of a
+// key is encrypted with AES-256-GCM under the data key of its tenant; tenant,
+// key name and version are the additional data, so that a ciphertext opens in
+// its own place only. Nonces are random, 96 bits: one data key may encrypt 2^32
+// versions (NIST SP 800-38D, section 8.3).
+//
+// [Service.Get] reads a snapshot without locks, and a [Key] never changes, so
+// signing and verifying make no store call. Every change is one commit of
+// records and entries; entries never hold a secret.
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/store"
+)
+
+// Store is what a [Service] needs of a database. The rules of the methods are
+// those of storetest.Store.
+type Store interface {
+	Load(ctx context.Context, tenant, kind, name string) (store.Record, error)
+	List(ctx context.Context, tenant, kind, afterName string, limit int) ([]store.Record, error)
+	Commit(ctx context.Context, c store.Change) (seq int64, err error)
+}
+
+// Wrapper encrypts data keys under root keys that it keeps. It is used by many
+// goroutines.
+type Wrapper interface {
+	// Wrap encrypts plain, bound to aad, and returns the ID of the root key.
+	Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error)
+
+	// Unwrap returns what Wrap was given, if keyID, blob and aad are those of
+	// the same Wrap. The error says whether the root key or the blob is wrong.
+	Unwrap(ctx context.Context, keyID string, blob, aad []byte) (secret.Bytes, error)
+}
+
+// Options are what [Open] needs. Store and Wrapper must not be nil.
+type Options struct {
+	Store   Store
+	Wrapper Wrapper
+	Now     func() time.Time // nil means time.Now
+}
+
+// ErrPrecondition is in the chain of the error of kind [fault.Conflict] that
+// says that a key has not the version the caller demanded.
+var ErrPrecondition = errors.New("precondition failed")
+
+// attempts is how often a change is tried while others change the same record.
+const attempts = 3
+
+// Service holds the keys of all tenants. Get one from [Open]. It may be used
+// by many goroutines.
+type Service struct {
+	store   Store
+	wrapper Wrapper
+	now     func() time.Time
+	keys    *snapshot
+
+	mu       sync.Mutex
+	dataKeys map[string]*dataKey // by tenant
+}
+
+// Open loads and decrypts every key of the store. It changes nothing there: a
+// root key that is missing or wrong, a damaged record or one of a newer format
+// is an error, before anything is written.
+func Open(ctx context.Context, o Options) (*Service, error) {
+	if o.Store == nil || o.Wrapper == nil {
+		return nil, fault.New(fault.Internal, "custody has no store or no wrapper")
+	}
+	s := &Service{store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := s.load(ctx); err != nil {
+		return nil, fmt.Errorf("open keys: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Service) load(ctx context.Context) error {
+	err := each(ctx, s.store, "", kindDataKey, func(r store.Record) error {
+		d, err := s.openDataKey(ctx, r)
+		if err != nil {
+			return err
+		}
+		s.dataKeys[d.tenant] = d
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if s.dataKeys[access.DefaultTenant] == nil {
+		if err := s.checkNoKeys(ctx, access.DefaultTenant); err != nil {
+			return err
+		}
+	}
+	var all []*Key
+	for tenant, d := range s.dataKeys {
+		err := each(ctx, s.store, tenant, kindKey, func(r store.Record) error {
+			k, err := s.openKey(d, r)
+			all = append(all, k)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.keys.fill(all)
+	return nil
+}
+
+// each calls f with every record of a kind in the order of the names.
+func each(ctx context.Context, s Store, tenant, kind string, f func(store.Record) error) error {
+	for after := ""; ; {
+		page, err := s.List(ctx, tenant, kind, after, store.MaxList)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := f(r); err != nil {
+				return err
+			}
+			after = r.Name
+		}
+		if len(page) < store.MaxList {
+			return nil
+		}
+	}
+}
+
+// RootKeyIDs returns the IDs of the root keys that the data keys in st are
+// wrapped with, each once, none for a store without keys. A start that finds
+// no root key makes a new one only if there is none.
+func RootKeyIDs(ctx context.Context, st Store) ([]string, error) {
+	var ids []string
+	seen := map[string]bool{}
+	err := each(ctx, st, "", kindDataKey, func(r store.Record) error {
+		doc, err := parseDataKey(r)
+		if err == nil && !seen[doc.RootKeyID] {
+			seen[doc.RootKeyID] = true
+			ids = append(ids, doc.RootKeyID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list root keys in use: %w", err)
+	}
+	return ids, nil
+}
+
+// Get returns a key. It reads memory only. The error is of kind
+// [fault.NotFound] also for a deleted key.
+func (s *Service) Get(tenant, name string) (*Key, error) {
+	k := s.keys.get(tenant, name)
+	if k == nil || k.Deleted {
+		return nil, noKey(name)
+	}
+	return k, nil
+}
+
+func noKey(name string) error {
+	if !ValidName(name) {
+		return fault.New(fault.NotFound, "no key of this name")
+	}
+	return fault.New(fault.NotFound, "no key %q", name)
+}
+
+// MaxList is the most keys that one [Service.List] returns.
+const MaxList = 1000
+
+// List returns up to limit keys of tenant, sorted by name, whose names come
+// after the given one, and the name to go on after, which is empty at the end.
+// Deleted keys are left out. It reads memory only. A limit outside 1 to
+// [MaxList] is of kind [fault.Invalid].
+func (s *Service) List(tenant, after string, limit int) ([]*Key, string, error) {
+	if limit < 1 || limit > MaxList {
+		return nil, "", fault.New(fault.Invalid, "limit is %d, want 1 to %d", limit, MaxList)
+	}
+	page := s.keys.list(tenant, after, limit+1)
+	if len(page) <= limit {
+		return page, "", nil
+	}
+	page = page[:limit]
+	return page, page[limit-1].Name, nil
+}
+
+// Count returns how many keys exist in all tenants, without deleted ones.
+func (s *Service) Count() int { return s.keys.count() }

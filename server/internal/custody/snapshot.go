@@ -1,0 +1,120 @@
+package custody
+
+import (
+	"hash/maphash"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// shards is how many parts the snapshot has. A new name copies one part.
+const shards = 64
+
+type keyName struct{ tenant, name string }
+
+// snapshot holds the keys of all tenants, deleted ones too. Readers take no
+// lock: a part is an immutable map of pointers, of which a change of a key
+// swaps one.
+type snapshot struct {
+	seed  maphash.Seed
+	parts [shards]part
+	live  atomic.Int64 // keys that are not deleted
+
+	mu    sync.RWMutex
+	names map[string][]string // by tenant, sorted
+}
+
+type part struct {
+	// change is held while a key of the part is changed, in the store and here,
+	// so that the keys of a part appear here in the order of the commits.
+	change sync.Mutex
+	keys   atomic.Pointer[map[keyName]*atomic.Pointer[Key]]
+}
+
+func newSnapshot() *snapshot {
+	s := &snapshot{seed: maphash.MakeSeed(), names: map[string][]string{}}
+	for i := range s.parts {
+		s.parts[i].keys.Store(&map[keyName]*atomic.Pointer[Key]{})
+	}
+	return s
+}
+
+func (s *snapshot) part(name string) *part {
+	return &s.parts[maphash.String(s.seed, name)%shards]
+}
+
+// get returns nil if there is no such key.
+func (s *snapshot) get(tenant, name string) *Key {
+	slot := (*s.part(name).keys.Load())[keyName{tenant, name}]
+	if slot == nil {
+		return nil
+	}
+	return slot.Load()
+}
+
+// fill puts keys into an empty snapshot that nobody reads yet.
+func (s *snapshot) fill(keys []*Key) {
+	for _, k := range keys {
+		slot := new(atomic.Pointer[Key])
+		slot.Store(k)
+		(*s.part(k.Name).keys.Load())[keyName{k.Tenant, k.Name}] = slot
+		s.names[k.Tenant] = append(s.names[k.Tenant], k.Name)
+		s.live.Add(alive(k))
+	}
+	for _, names := range s.names {
+		slices.Sort(names)
+	}
+}
+
+// put adds or replaces a key. The caller holds the change lock of its part.
+func (s *snapshot) put(k *Key) {
+	p := s.part(k.Name)
+	keys, name := *p.keys.Load(), keyName{k.Tenant, k.Name}
+	if slot := keys[name]; slot != nil {
+		s.live.Add(alive(k) - alive(slot.Swap(k)))
+		return
+	}
+	slot := new(atomic.Pointer[Key])
+	slot.Store(k)
+	next := maps.Clone(keys)
+	next[name] = slot
+	p.keys.Store(&next)
+	s.live.Add(alive(k))
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := s.names[k.Tenant]
+	at, _ := slices.BinarySearch(names, k.Name)
+	s.names[k.Tenant] = slices.Insert(names, at, k.Name)
+}
+
+func alive(k *Key) int64 {
+	if k.Deleted {
+		return 0
+	}
+	return 1
+}
+
+// list returns up to limit keys that are not deleted, with names after after.
+func (s *snapshot) list(tenant, after string, limit int) []*Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := s.names[tenant]
+	at, found := slices.BinarySearch(names, after)
+	if found {
+		at++
+	}
+	page := make([]*Key, 0, min(limit, len(names)-at))
+	for _, name := range names[at:] {
+		if len(page) == limit {
+			break
+		}
+		if k := s.get(tenant, name); !k.Deleted {
+			page = append(page, k)
+		}
+	}
+	return page
+}
+
+func (s *snapshot) count() int { return int(s.live.Load()) }
