@@ -18,7 +18,7 @@ var benchPresets = []string{"github", "stripe", "slack", "standard-webhooks", "s
 var benchNow = time.Unix(1767225600, 0)
 
 func benchRing() *keyring.Ring {
-	return keyring.Must(keyring.Key{ID: "k1", Version: 1, Secret: secret.FromString("c2VhbHdyaWdodC1iZW5jaG1hcmsta2V5LTAwMDE=")})
+	return keyring.Must(keyring.Key{ID: "k1", Version: 1, Secret: secret.FromString("c2VhbHdyaWdodC1iZW5jaG1hcmsta2V5LTAwMDEtMDEyMzQ1Njc4OS1hYmNkZWYw")})
 }
 
 // signed returns a signed POST with a body of size bytes.

@@ -112,7 +112,7 @@ func (l *List) next(rest string, n int) (name, value, after string, err error) {
 		return l.Parts[i].Name, piece, after, nil
 	}
 	name, value, ok := strings.Cut(piece, l.kv())
-	if !ok || name == "" {
+	if !ok || name == "" || strings.TrimFunc(name, isToken) != "" {
 		return "", "", "", sealwright.Refusef(sealwright.ErrMalformed, "%s: part %d is not name%svalue", l.From, n+1, l.kv())
 	}
 	return name, value, after, nil
