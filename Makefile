@@ -1,0 +1,80 @@
+# Everything here works in a fresh clone on Linux with git, make and Go 1.26.
+# Modules and tools are fetched by the go command, in the versions that go.mod
+# and tools/go.mod name.
+
+LISTEN   ?= 127.0.0.1:8470
+DATA     ?= ./data
+PKG      ?= ./...
+BENCH    ?= .
+COUNT    ?= 1
+FUZZTIME ?= 60s
+
+GO := go
+GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
+# A clone that git does not trust (another owner) builds too, without a stamp.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench soak fmt
+.PHONY: check-format check-vet check-staticcheck check-modules check-tests
+
+help: ## show this help
+	@echo 'usage: make TARGET [NAME=value]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build and serve on LISTEN (127.0.0.1:8470) with the store in DATA (./data)
+	bin/sealwright serve --listen $(LISTEN) --data $(DATA)
+
+build: ## build bin/sealwright
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/sealwright ./cmd/sealwright
+
+# All checks run, also after one has failed; the last lines name those that did.
+test: ## run all checks and all tests, and start what real servers they need
+	@failed=; \
+	for check in format vet staticcheck modules tests; do \
+		echo "== $$check"; \
+		$(MAKE) --no-print-directory check-$$check || failed="$$failed $$check"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
+	echo 'all checks passed'
+
+bench: ## run the benchmarks BENCH (.) of PKG (./...) COUNT (1) times
+	@echo "commit: $$(git rev-parse HEAD 2>/dev/null || echo unknown), $$($(GO) version), $$(nproc) CPUs"
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 $(PKG)
+
+soak: ## fuzz each target for FUZZTIME (60s)
+	@failed=; \
+	for target in $$(grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/func //'); do \
+		name=$${target##*:}; dir=$$(dirname "$${target%%:*}"); \
+		echo "== $$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" || failed="$$failed $$dir:$$name"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi
+
+fmt: ## format all Go files
+	$(GOFMT) -l -w .
+
+check-format:
+	@out=$$($(GOFMT) -l .) || exit 1; if [ -n "$$out" ]; then echo 'not formatted, run make fmt:'; echo "$$out"; exit 1; fi
+
+check-vet:
+	$(GO) vet ./...
+
+check-staticcheck:
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+check-modules:
+	$(GO) mod tidy -diff
+
+# A test that needs a real server skips with a reason where there is none.
+# Here that is a failure. Files that count allocations are not built under the
+# race detector, which allocates itself, so their tests run once more without.
+check-tests: export SEALWRIGHT_REQUIRE_PEERS = 1
+check-tests:
+	@if $(GO) test -race -c -o /dev/null ./secret 2>/dev/null; then \
+		echo 'with the race detector'; \
+		$(GO) test -race -timeout 12m ./... && $(GO) test -run '^TestAllocs' ./...; \
+	else \
+		echo 'WITHOUT the race detector: it needs cgo and a C compiler'; \
+		$(GO) test -timeout 12m ./...; \
+	fi
