@@ -130,7 +130,7 @@ func (v *Vector) Verify(s sealwright.Scheme) (sealwright.Verdict, error) {
 	if err != nil {
 		return sealwright.Verdict{}, err
 	}
-	ring, err := v.ring()
+	ring, err := v.Ring()
 	if err != nil {
 		return sealwright.Verdict{}, err
 	}
@@ -142,7 +142,8 @@ func (v *Vector) Verify(s sealwright.Scheme) (sealwright.Verdict, error) {
 	return verdict, nil
 }
 
-func (v *Vector) ring() (*keyring.Ring, error) {
+// Ring returns a ring with the secret of the vector.
+func (v *Vector) Ring() (*keyring.Ring, error) {
 	return keyring.New(keyring.Key{ID: v.KeyID, Version: 1, Secret: secret.FromString(v.Secret)})
 }
 
@@ -175,7 +176,7 @@ func (v *Vector) sign(s sealwright.Scheme, rendering string) error {
 	if err != nil {
 		return err
 	}
-	ring, err := v.ring()
+	ring, err := v.Ring()
 	if err != nil {
 		return err
 	}
