@@ -3,7 +3,6 @@ package storetest
 
 import (
 	"context"
-	"testing"
 
 	"github.com/sealwright/sealwright/server/internal/store"
 )
@@ -42,7 +41,3 @@ type Store interface {
 	// error of kind [fault.Unavailable]. It may be called again.
 	Close() error
 }
-
-// Run tests every sentence of [Store] on stores that open returns, each of
-// which must be new and empty.
-func Run(t *testing.T, open func(*testing.T) Store) {}
