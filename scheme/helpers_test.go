@@ -1,0 +1,28 @@
+package scheme_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+)
+
+var hexTag = regexp.MustCompile(`[0-9a-f]{64}`)
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// plainTag and derived compute tags without the code under test.
+func plainTag(key, message string) string {
+	h := hmac.New(sha256.New, []byte(key))
+	h.Write([]byte(message))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func derived(constant, key, message string) string {
+	h := hmac.New(sha256.New, []byte(constant))
+	h.Write([]byte(key))
+	return plainTag(string(h.Sum(nil)), message)
+}
