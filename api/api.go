@@ -13,12 +13,12 @@ import (
 
 // CreateKey is the body of POST /v1/keys.
 type CreateKey struct {
-	Name       string `json:"name" doc:"Unique, also after the key was deleted: 1 to 128 of a-z 0-9 . _ -, the first a letter or digit." example:"orders"`
-	KeyID      string `json:"key_id,omitempty" doc:"The ID that stands in signatures; by default the name." example:"orders"`
-	Algorithm  string `json:"algorithm,omitempty" doc:"hmac-sha256 (default), hmac-sha384, hmac-sha512, hmac-sha512-256 or hmac-sha3-256." example:"hmac-sha256"`
-	Exportable bool   `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
-	Material   string `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
-	AllowWeak  bool   `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
+	Name       string  `json:"name" doc:"Unique, also after the key was deleted: 1 to 128 of a-z 0-9 . _ -, the first a letter or digit." example:"orders"`
+	KeyID      string  `json:"key_id,omitempty" doc:"The ID that stands in signatures; by default the name." example:"orders"`
+	Algorithm  string  `json:"algorithm,omitempty" doc:"hmac-sha256 (default), hmac-sha384, hmac-sha512, hmac-sha512-256 or hmac-sha3-256." example:"hmac-sha256"`
+	Exportable bool    `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
+	Material   *string `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
+	AllowWeak  bool    `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
 }
 
 // Key describes a key. It never holds the secret.

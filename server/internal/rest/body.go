@@ -1,0 +1,98 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// progressStep is the number of bytes for which a client has the time of
+// Limits.Progress.
+const progressStep = 64 << 10
+
+// bodyReader reads the body of a request that may take as long as it moves.
+// The server's own deadline covers the first [progressStep] bytes.
+type bodyReader struct {
+	x        *exchange
+	progress time.Duration
+	read     int64 // bytes so far
+	step     int64 // bytes at which the deadlines move on
+}
+
+func (a *API) bodyReader(x *exchange) bodyReader {
+	return bodyReader{x: x, progress: a.o.Limits.Progress, step: progressStep}
+}
+
+// Read is that of [io.Reader]. An error other than io.EOF is a problem.
+func (b *bodyReader) Read(p []byte) (int, error) {
+	n, err := b.x.r.Body.Read(p)
+	b.read += int64(n)
+	if b.read >= b.step && err == nil {
+		b.step = b.read + progressStep
+		control := http.NewResponseController(b.x.w)
+		now := time.Now()
+		_ = control.SetReadDeadline(now.Add(b.progress)) // where it is not supported the server's deadline stays
+		_ = control.SetWriteDeadline(now.Add(2 * b.progress))
+	}
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	return n, readProblem(err)
+}
+
+// readProblem says why a body could not be read to its end.
+func readProblem(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return newProblem(http.StatusRequestTimeout, "the body came too slowly")
+	}
+	return newProblem(http.StatusBadRequest, "the body ends too early, or its transfer coding is broken")
+}
+
+// readBody reads the body into x.body. A body of more than limit bytes is
+// refused, before it is read if its length is known.
+func (a *API) readBody(x *exchange, limit int64) error {
+	if x.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	x.body = x.body[:0]
+	if x.r.ContentLength == 0 {
+		return nil
+	}
+	in := a.bodyReader(x)
+	for {
+		if len(x.body) == cap(x.body) {
+			x.body = grow(x.body, x.r.ContentLength, limit)
+		}
+		n, err := in.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		if int64(len(x.body)) > limit {
+			return tooLarge(limit)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// grow returns b with more capacity. It trusts a declared length for the first
+// 64 KiB only: memory follows what has really come.
+func grow(b []byte, declared, limit int64) []byte {
+	size := max(int64(2*cap(b)), 2048)
+	if declared >= 0 && declared < maxKept {
+		size = max(declared+1, 512) // one more to see the end without growing
+	}
+	bigger := make([]byte, len(b), min(size, limit+1))
+	copy(bigger, b)
+	return bigger
+}
+
+func tooLarge(limit int64) error {
+	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body may have at most %d bytes", limit))
+}

@@ -1,0 +1,235 @@
+package rest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/server/internal/access"
+)
+
+// Operation is one request below /v1 as it ended, for the log and the metrics.
+// It holds no secret, tag or message. All texts but Key and Scheme stand in
+// the program; those two are cut to 128 bytes.
+type Operation struct {
+	RequestID string
+	Name      string // such as sign or keys.create
+	Caller    string // empty if it is not known
+	Key       string // name; empty if none is concerned
+	KeyID     string
+	Version   int // 0 if none was used
+	Algorithm string
+	Scheme    string // of a whole HTTP request
+	Outcome   string // ok, valid, invalid, refused or error
+	Reason    string // in a word; empty if ok or valid
+	Status    int    // of HTTP
+	Items     int    // of a batch; 0 for a single operation
+	Valid     int    // items of a batch that were signed or are valid
+	Failed    int    // items of a batch with an error
+	Bytes     int64  // of the messages
+	Start     time.Time
+	Duration  time.Duration
+}
+
+// unknownOperation is the name of what is no operation.
+const unknownOperation = "none"
+
+// exchange is one request with its answer. It is reused, with its buffers.
+type exchange struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	caller access.Caller
+	op     Operation
+
+	body    []byte // as it was read
+	content []byte // a decoded message
+	out     []byte // the answer
+	batch   batch  // the decoded body of sign and verify
+	tag     [64]byte
+}
+
+// maxKept is the size in bytes of a buffer that is kept for the next request.
+const maxKept = 64 << 10
+
+func (x *exchange) begin(w http.ResponseWriter, r *http.Request, op Operation) {
+	x.w, x.r, x.op = w, r, op
+}
+
+// put gives x back. Messages and tags do not outlive their request.
+func (a *API) put(x *exchange) {
+	*x = exchange{body: kept(x.body), content: kept(x.content), out: kept(x.out), batch: batch{items: keptItems(x.batch.items)}}
+	a.exchanges.Put(x)
+}
+
+func kept(b []byte) []byte {
+	if cap(b) > maxKept {
+		return nil
+	}
+	clear(b)
+	return b[:0]
+}
+
+func keptItems(items []message) []message {
+	clear(items[:cap(items)])
+	return items[:0]
+}
+
+// operation makes a handler of h that demands a token, and reports what
+// happened.
+func (a *API) operation(name string, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := a.exchanges.Get().(*exchange)
+		x.begin(w, r, Operation{Name: name, RequestID: a.requests.next(), Start: a.o.Now()})
+		w.Header()["X-Request-Id"] = []string{x.op.RequestID}
+		a.guard(x, h)
+		a.finish(x)
+		a.put(x)
+	}
+}
+
+// guard authenticates and calls h. It turns errors and panics into problems.
+func (a *API) guard(x *exchange, h handler) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.o.Log.Error("panic", "op", x.op.Name, "request_id", x.op.RequestID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a.fail(x, newProblem(http.StatusInternalServerError, "internal error"))
+		}
+	}()
+	caller, ok := a.authenticate(x.r)
+	if !ok {
+		x.w.Header().Set("WWW-Authenticate", `Bearer realm="sealwright"`)
+		a.fail(x, newProblem(http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>"))
+		return
+	}
+	x.caller, x.op.Caller = caller, caller.ID
+	if err := h(a, x); err != nil {
+		a.fail(x, err)
+	}
+}
+
+// authenticate reads the one Authorization header.
+func (a *API) authenticate(r *http.Request) (access.Caller, bool) {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return access.Caller{}, false
+	}
+	kind, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(kind, "Bearer") {
+		return access.Caller{}, false
+	}
+	return a.o.Authenticate(token)
+}
+
+// fail answers with the problem that err is, if there is no answer yet.
+func (a *API) fail(x *exchange, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, p) {
+		a.o.Log.Error("operation failed", "op", x.op.Name, "request_id", x.op.RequestID, "error", err.Error())
+	}
+	x.op.Reason = p.Code
+	if x.op.Status != 0 {
+		return
+	}
+	x.op.Status = p.Status
+	p.RequestID = x.op.RequestID
+	writeProblem(x.w, p)
+}
+
+// finish reports the operation.
+func (a *API) finish(x *exchange) {
+	x.op.Duration = a.o.Now().Sub(x.op.Start)
+	switch {
+	case x.op.Status >= http.StatusInternalServerError:
+		x.op.Outcome = "error"
+	case x.op.Status >= http.StatusBadRequest:
+		x.op.Outcome = "refused"
+	case x.op.Outcome == "":
+		x.op.Outcome = "ok"
+	}
+	if a.o.Record != nil {
+		a.o.Record(x.op)
+	}
+}
+
+// jsonType is shared by all answers, which only read it.
+var jsonType = []string{"application/json"}
+
+// reply sends x.out as a JSON answer with status 200.
+func (x *exchange) reply() {
+	x.op.Status = http.StatusOK
+	h := x.w.Header()
+	h["Content-Type"] = jsonType
+	if len(x.out) > 2048 { // net/http counts up to here by itself
+		h["Content-Length"] = []string{strconv.Itoa(len(x.out))}
+	}
+	_, _ = x.w.Write(x.out) // the client may be gone
+}
+
+// bodyKind says how the body of sign and verify is to be read.
+type bodyKind uint8
+
+const (
+	jsonBody bodyKind = iota
+	rawBody
+)
+
+// kindOf reads Content-Type and Content-Encoding. A body without a type is
+// taken for JSON.
+func kindOf(h http.Header) (bodyKind, error) {
+	if e := h["Content-Encoding"]; len(e) > 1 || (len(e) == 1 && !strings.EqualFold(e[0], "identity")) {
+		return 0, newProblem(http.StatusUnsupportedMediaType, "Content-Encoding is not supported: send the body as it is")
+	}
+	switch t := h["Content-Type"]; {
+	case len(t) == 0:
+		return jsonBody, nil
+	case len(t) > 1:
+		return 0, newProblem(http.StatusBadRequest, "Content-Type stands twice")
+	case t[0] == "application/json":
+		return jsonBody, nil
+	default:
+		switch canon.MediaType(t[0]) {
+		case "application/json":
+			return jsonBody, nil
+		case "application/octet-stream":
+			return rawBody, nil
+		}
+	}
+	return 0, newProblem(http.StatusUnsupportedMediaType, "Content-Type is not one that this operation reads: send application/json")
+}
+
+// oneHeader returns the value of a header that may stand once, and whether it
+// stands there.
+func oneHeader(h http.Header, name string) (string, bool, error) {
+	switch v := h[name]; len(v) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return v[0], true, nil
+	}
+	return "", false, newProblem(http.StatusBadRequest, "header "+name+" stands twice").at("header."+name, "stands twice")
+}
+
+// requestIDs makes IDs that tell requests apart, also those of two processes.
+type requestIDs struct {
+	prefix string
+	last   *atomic.Uint64
+}
+
+func newRequestIDs() requestIDs {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	return requestIDs{prefix: hex.EncodeToString(b[:]) + "-", last: new(atomic.Uint64)}
+}
+
+func (ids requestIDs) next() string {
+	var b [32]byte
+	return string(strconv.AppendUint(append(b[:0], ids.prefix...), ids.last.Add(1), 36))
+}

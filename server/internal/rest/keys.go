@@ -1,0 +1,249 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+)
+
+type keyPath struct {
+	Name string `path:"name" doc:"Name of the key."`
+}
+
+type precondition struct {
+	IfMatch string `header:"If-Match" doc:"Do it only if the ETag of the key is one of these."`
+}
+
+type keyAnswer struct {
+	ETag     string `header:"ETag" doc:"Changes with every change of the key."`
+	Location string `header:"Location"`
+	Body     api.Key
+}
+
+// keyOperations registers the life of keys.
+func (a *API) keyOperations(skin huma.API) {
+	const keys, key = "/v1/keys", "/v1/keys/{name}"
+	registry := skin.OpenAPI().Components.Schemas
+	op := func(id, method, path, summary string, status int) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Tags: []string{"keys"},
+			MaxBodyBytes: a.o.Limits.Body, Responses: map[string]*huma.Response{"default": anyProblem(registry)},
+		}
+	}
+	huma.Register(skin, op("keys.create", http.MethodPost, keys, "Create or import a key", http.StatusCreated), a.createKey)
+	huma.Register(skin, op("keys.list", http.MethodGet, keys, "List keys by name", http.StatusOK), a.listKeys)
+	huma.Register(skin, op("keys.get", http.MethodGet, key, "Describe a key", http.StatusOK), a.getKey)
+	huma.Register(skin, op("keys.delete", http.MethodDelete, key, "Delete a key: it neither signs nor verifies, and its name stays taken", http.StatusNoContent), a.deleteKey)
+	huma.Register(skin, op("keys.rotate", http.MethodPost, key+"/rotate", "Add a version that signs; the older ones verify on", http.StatusOK), a.rotateKey)
+	huma.Register(skin, op("keys.reveal", http.MethodPost, key+"/reveal", "Return the secret of an exportable key", http.StatusOK), a.revealKey)
+}
+
+func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (*keyAnswer, error) {
+	x := exchangeOf(ctx)
+	x.op.Key = loggable(in.Body.Name)
+	material, err := readMaterial(in.Body.Material)
+	if err != nil {
+		return nil, err
+	}
+	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
+		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
+		Exportable: in.Body.Exportable, Material: material, AllowWeak: in.Body.AllowWeak,
+	})
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	answer := x.describe(k)
+	answer.Location = "/v1/keys/" + k.Name
+	return answer, nil
+}
+
+// readMaterial decodes a secret to import. Nothing given means a random one; an
+// empty text is no secret (attack A01).
+func readMaterial(text *string) (secret.Bytes, error) {
+	if text == nil {
+		return secret.Bytes{}, nil
+	}
+	if *text == "" {
+		return secret.Bytes{}, problemOf(invalid("body.material", "the secret is empty"))
+	}
+	raw, err := canon.Base64.DecodeString(*text)
+	if err != nil {
+		return secret.Bytes{}, problemOf(invalid("body.material", "not padded base64"))
+	}
+	defer clear(raw)
+	return secret.New(raw), nil
+}
+
+// describe returns k as the API shows it, and notes it for the log.
+func (x *exchange) describe(k *custody.Key) *keyAnswer {
+	x.op.Key, x.op.KeyID, x.op.Algorithm, x.op.Version = k.Name, k.ID, k.Algorithm.String(), k.Signing
+	return &keyAnswer{ETag: etag(k), Body: keyOf(k)}
+}
+
+func etag(k *custody.Key) string { return `"` + strconv.FormatInt(k.ETagVersion, 10) + `"` }
+
+func keyOf(k *custody.Key) api.Key {
+	out := api.Key{
+		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable,
+		Version: k.Signing, CreatedAt: k.CreatedAt.UTC(), Versions: make([]api.KeyVersion, len(k.Versions)),
+	}
+	for i, v := range k.Versions {
+		to := &out.Versions[i]
+		*to = api.KeyVersion{Version: v.Version, CreatedAt: v.CreatedAt.UTC(), Signs: v.Signs, Bytes: v.Bytes}
+		if t := v.NotBefore.UTC(); !t.IsZero() {
+			to.NotBefore = &t
+		}
+		if t := v.NotAfter.UTC(); !t.IsZero() {
+			to.NotAfter = &t
+		}
+	}
+	return out
+}
+
+type listInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most keys of the page."`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before."`
+}
+
+func (a *API) listKeys(ctx context.Context, in *listInput) (*struct{ Body api.KeyList }, error) {
+	x := exchangeOf(ctx)
+	tenant := x.caller.Tenant
+	if err := access.Allow(x.caller, access.KeyRead, tenant, ""); err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	after, err := a.openCursor(tenant, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, next, err := a.o.Keys.List(tenant, after, in.Limit)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	out := api.KeyList{Items: make([]api.Key, len(page))}
+	for i, k := range page {
+		out.Items[i] = keyOf(k)
+	}
+	if next != "" {
+		if out.NextCursor, err = a.sealCursor(tenant, next); err != nil {
+			return nil, a.fails(ctx, err)
+		}
+	}
+	return &struct{ Body api.KeyList }{out}, nil
+}
+
+type getInput struct {
+	keyPath
+	IfNoneMatch string `header:"If-None-Match" doc:"Answer 304 if the ETag of the key is one of these."`
+}
+
+func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
+	k, err := a.named(ctx, access.KeyRead, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if in.IfNoneMatch != "" && matches(in.IfNoneMatch, k, true) {
+		return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {etag(k)}})
+	}
+	return exchangeOf(ctx).describe(k), nil
+}
+
+// named finds a key and notes it for the log.
+func (a *API) named(ctx context.Context, action access.Action, name string) (*custody.Key, error) {
+	x := exchangeOf(ctx)
+	x.op.Key = loggable(name)
+	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	k, err := a.o.Keys.Get(x.caller.Tenant, name)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	x.describe(k)
+	return k, nil
+}
+
+// matches reports whether the ETag of k is in list, which is * or entity tags
+// with commas (RFC 9110 section 13.1). Weak tags match only in a weak
+// comparison.
+func matches(list string, k *custody.Key, weak bool) bool {
+	if strings.TrimSpace(list) == "*" {
+		return true
+	}
+	for tag := range strings.SplitSeq(list, ",") {
+		tag = strings.TrimSpace(tag)
+		if weak {
+			tag = strings.TrimPrefix(tag, "W/")
+		}
+		if tag == etag(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// conditional finds a key that is to be changed and returns the version that
+// it must still have then, 0 for any.
+func (a *API) conditional(ctx context.Context, action access.Action, name, ifMatch string) (int64, error) {
+	k, err := a.named(ctx, action, name)
+	if err != nil || ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
+		return 0, err
+	}
+	if !matches(ifMatch, k, false) {
+		return 0, newProblem(http.StatusPreconditionFailed, "the key has changed: its ETag is not one of If-Match").
+			at("header.If-Match", "does not match")
+	}
+	return k.ETagVersion, nil
+}
+
+type changeInput struct {
+	keyPath
+	precondition
+}
+
+func (a *API) rotateKey(ctx context.Context, in *changeInput) (*keyAnswer, error) {
+	version, err := a.conditional(ctx, access.KeyRotate, in.Name, in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	x := exchangeOf(ctx)
+	k, err := a.o.Keys.Rotate(ctx, x.caller, in.Name, version)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	return x.describe(k), nil
+}
+
+func (a *API) deleteKey(ctx context.Context, in *changeInput) (*struct{}, error) {
+	version, err := a.conditional(ctx, access.KeyDelete, in.Name, in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.o.Keys.Delete(ctx, exchangeOf(ctx).caller, in.Name, version); err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	return nil, nil
+}
+
+func (a *API) revealKey(ctx context.Context, in *keyPath) (*struct{ Body api.Revealed }, error) {
+	if _, err := a.named(ctx, access.KeyReveal, in.Name); err != nil {
+		return nil, err
+	}
+	revealed, err := a.o.Keys.Reveal(ctx, exchangeOf(ctx).caller, in.Name)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	out := api.Revealed{Versions: make([]api.RevealedVersion, len(revealed))}
+	for i, v := range revealed {
+		out.Versions[i] = api.RevealedVersion{Version: v.Version, Material: v.Material.Expose()}
+	}
+	return &struct{ Body api.Revealed }{out}, nil
+}

@@ -1,0 +1,356 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+)
+
+// sign answers POST /v1/keys/{name}/sign.
+func (a *API) sign(x *exchange) error {
+	key, kind, err := a.prepare(x, access.KeySign)
+	if err != nil {
+		return err
+	}
+	if kind == rawBody {
+		return a.signStream(x, key)
+	}
+	x.op.Version = key.Signing
+	return a.process(x, key, signMembers, (*exchange).signMessage)
+}
+
+// verify answers POST /v1/keys/{name}/verify.
+func (a *API) verify(x *exchange) error {
+	key, kind, err := a.prepare(x, access.KeyVerify)
+	if err != nil {
+		return err
+	}
+	if kind == rawBody {
+		return a.verifyStream(x, key)
+	}
+	return a.process(x, key, verifyMembers, (*exchange).verifyMessage)
+}
+
+// prepare finds the key of the path and decides whether the caller may use it,
+// before the body is looked at.
+func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind, error) {
+	name := x.r.PathValue("name")
+	x.op.Key = loggable(name)
+	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
+		return nil, 0, err
+	}
+	kind, err := kindOf(x.r.Header)
+	if err != nil {
+		return nil, 0, err
+	}
+	key, err := a.o.Keys.Get(x.caller.Tenant, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	x.op.KeyID, x.op.Algorithm = key.ID, key.Algorithm.String()
+	return key, kind, nil
+}
+
+// loggable returns a text that the caller chose, cut to 128 bytes.
+func loggable(s string) string { return s[:min(len(s), 128)] }
+
+// step appends the result of one message to x.out. A *badBody means that the
+// message is not one that can be processed.
+type step func(x *exchange, key *custody.Key, m *message, defaultEncoding []byte, item int) error
+
+// process reads a JSON body and answers with the result of its message or of
+// its items.
+func (a *API) process(x *exchange, key *custody.Key, members member, do step) error {
+	if err := a.readBody(x, a.o.Limits.BatchBody); err != nil {
+		return err
+	}
+	b := &x.batch
+	if err := decodeBatch(x.body, b, members, a.o.Limits.Items); err != nil {
+		return err
+	}
+	x.out = x.out[:0]
+	if !b.isBatch {
+		if err := do(x, key, &b.message, nil, -1); err != nil {
+			return err
+		}
+		x.reply()
+		return nil
+	}
+	if b.base64 != nil || b.text != nil || b.tag != nil || b.signature != nil {
+		return invalid("body", "items stand for the message: give either items or one message")
+	}
+	if err := x.items(key, do); err != nil {
+		return err
+	}
+	x.reply()
+	return nil
+}
+
+// items answers a batch. An item that cannot be processed gets an error in its
+// place; the others are not concerned.
+func (x *exchange) items(key *custody.Key, do step) error {
+	b := &x.batch
+	x.op.Outcome, x.op.Items = "ok", len(b.items)
+	x.out = append(x.out, `{"items":[`...)
+	for i := range b.items {
+		if i > 0 {
+			x.out = append(x.out, ',')
+		}
+		start := len(x.out)
+		err := do(x, key, &b.items[i], b.encoding, i)
+		bad, isBad := err.(*badBody)
+		switch {
+		case isBad:
+			x.op.Failed++
+			text, err := json.Marshal(map[string]api.ItemError{"error": {Index: i, Location: bad.location, Detail: bad.detail}})
+			if err != nil {
+				return err
+			}
+			x.out = append(x.out[:start], text...)
+		case err != nil:
+			return err
+		}
+	}
+	x.out = append(x.out, "]}"...)
+	return nil
+}
+
+func invalid(location, format string, args ...any) *badBody {
+	return &badBody{status: http.StatusUnprocessableEntity, location: location, detail: fmt.Sprintf(format, args...)}
+}
+
+// place returns where the member name of the item stands, -1 for no batch.
+func place(item int, name string) string {
+	location := "body"
+	if item >= 0 {
+		location = itemLocation(item)
+	}
+	if name == "" {
+		return location
+	}
+	return location + "." + name
+}
+
+// strictBase64 is the one canonical form. It skips line ends like the standard
+// one, hence [decodeBase64].
+var strictBase64 = base64.StdEncoding.Strict()
+
+// bytesOf returns the message to sign or verify and counts it. It belongs to
+// the exchange until the next call.
+func (x *exchange) bytesOf(m *message, item int) ([]byte, error) {
+	content := m.text
+	switch {
+	case m.base64 != nil && m.text != nil:
+		return nil, invalid(place(item, ""), "both message and text are given, want one of them")
+	case m.base64 == nil && m.text == nil:
+		return nil, invalid(place(item, ""), "message (base64) or text is missing")
+	case m.base64 != nil:
+		decoded, err := decodeBase64(x.content[:0], m.base64)
+		if err != nil {
+			return nil, invalid(place(item, "message"), "%v", err)
+		}
+		x.content, content = decoded, decoded
+	}
+	x.op.Bytes += int64(len(content))
+	return content, nil
+}
+
+// decodeBase64 decodes padded base64 (RFC 4648 section 4) over dst.
+func decodeBase64(dst, text []byte) ([]byte, error) {
+	if i := bytes.IndexAny(text, "\r\n"); i >= 0 {
+		return nil, fmt.Errorf("not base64 at character %d", i)
+	}
+	dst, err := strictBase64.AppendDecode(dst, text)
+	if at, ok := err.(base64.CorruptInputError); ok {
+		return nil, fmt.Errorf("not padded base64 at character %d of %d", int64(at), len(text))
+	}
+	return dst, err
+}
+
+// encodingOf returns the encoding of a tag: that of the message, else that of
+// the batch, else hex.
+func encodingOf(m *message, batch []byte, item int) (canon.Encoding, error) {
+	name := m.encoding
+	if name == nil {
+		name = batch
+	}
+	if name == nil {
+		return canon.Hex, nil
+	}
+	e, ok := parseEncoding(string(name))
+	if !ok {
+		return 0, invalid(place(item, "encoding"), "want hex, base64 or base64url")
+	}
+	return e, nil
+}
+
+func parseEncoding(name string) (canon.Encoding, bool) {
+	switch name {
+	case "hex":
+		return canon.Hex, true
+	case "base64":
+		return canon.Base64, true
+	case "base64url":
+		return canon.Base64URL, true
+	}
+	return 0, false
+}
+
+// signMessage is the [step] of sign.
+func (x *exchange) signMessage(key *custody.Key, m *message, batchEncoding []byte, item int) error {
+	encoding, err := encodingOf(m, batchEncoding, item)
+	if err != nil {
+		return err
+	}
+	content, err := x.bytesOf(m, item)
+	if err != nil {
+		return err
+	}
+	tag, version, err := key.Sign(x.tag[:0], content)
+	if err != nil {
+		return err
+	}
+	x.op.Version = version
+	x.op.Valid++
+	x.signed(key, tag, version, encoding)
+	return nil
+}
+
+// signed appends the answer of sign. None of its texts needs an escape: the
+// grammars of names, IDs and encodings leave out everything that does.
+func (x *exchange) signed(key *custody.Key, tag []byte, version int, encoding canon.Encoding) {
+	out := append(x.out, `{"tag":"`...)
+	out = encoding.Append(out, tag)
+	out = append(append(out, `","encoding":"`...), encoding.String()...)
+	out = append(append(out, `","key":"`...), key.Name...)
+	out = strconv.AppendInt(append(out, `","version":`...), int64(version), 10)
+	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
+	out = append(out, `","signature":"`...)
+	out = key.Signature(tag, version).Append(out)
+	x.out = append(out, `"}`...)
+}
+
+// verdict is the result of a verification.
+type verdict struct {
+	valid   bool
+	reason  sealwright.Reason
+	detail  string
+	version int // that matched; as claimed if none did; 0 if none was claimed
+}
+
+func refusal(version int, err error) verdict {
+	return verdict{reason: sealwright.ReasonOf(err), detail: err.Error(), version: version}
+}
+
+// claim is the tag or the signature that comes with a message, decoded.
+type claim struct {
+	tag       []byte
+	signature api.Signature // if tag is nil
+}
+
+// verifyMessage is the [step] of verify.
+func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []byte, item int) error {
+	encoding, err := encodingOf(m, batchEncoding, item)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.tag != nil && m.signature != nil:
+		return invalid(place(item, ""), "both tag and signature are given, want one of them")
+	case m.tag == nil && m.signature == nil:
+		return invalid(place(item, ""), "tag or signature is missing")
+	}
+	content, err := x.bytesOf(m, item)
+	if err != nil {
+		return err
+	}
+	v := x.check(key, m, encoding, content)
+	if v.valid {
+		x.op.Valid++
+	}
+	x.conclude(key, v, item >= 0)
+	return nil
+}
+
+// check verifies content.
+func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, content []byte) verdict {
+	c, err := x.readClaim(key, string(m.tag), string(m.signature), m.tag != nil, encoding)
+	if err != nil {
+		return refusal(0, err)
+	}
+	if c.tag != nil {
+		if version, ok := key.Verify(c.tag, 0, content); ok {
+			return verdict{valid: true, version: version}
+		}
+		return refusal(0, sealwright.ErrMismatch)
+	}
+	err = key.VerifySignature(c.signature, content)
+	if err == nil {
+		return verdict{valid: true, version: c.signature.Version}
+	}
+	if sealwright.ReasonOf(err) != sealwright.ReasonMismatch {
+		key.Verify(c.signature.Tag, 0, content) // as much work as for a wrong tag
+	}
+	return refusal(c.signature.Version, err)
+}
+
+// readClaim decodes the tag or the signature. The error says what is malformed.
+func (x *exchange) readClaim(key *custody.Key, tag, signature string, isTag bool, encoding canon.Encoding) (claim, error) {
+	if tag == "" && signature == "" {
+		return claim{}, sealwright.ErrMissing
+	}
+	if !isTag {
+		s, err := api.ParseSignature(signature)
+		if err != nil {
+			return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "%v", err)
+		}
+		return claim{signature: s}, nil
+	}
+	n, err := encoding.Decode(x.tag[:], tag)
+	if err != nil {
+		return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag: %v", err)
+	}
+	if want := key.Algorithm.Size(); n != want {
+		return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag has %d bytes, want %d", n, want)
+	}
+	return claim{tag: x.tag[:n]}, nil
+}
+
+// conclude appends the answer of verify.
+func (x *exchange) conclude(key *custody.Key, v verdict, inBatch bool) {
+	x.op.Version = v.version
+	if !inBatch {
+		x.op.Outcome, x.op.Reason = "valid", string(v.reason)
+		if !v.valid {
+			x.op.Outcome = "invalid"
+		}
+	}
+	out := strconv.AppendBool(append(x.out, `{"valid":`...), v.valid)
+	if !v.valid {
+		out = append(append(out, `,"reason":"`...), v.reason...)
+		out = append(out, `","detail":`...)
+		detail, err := json.Marshal(v.detail)
+		if err != nil {
+			detail = []byte(`""`) // a string can always be marshalled
+		}
+		out = append(append(out, detail...), `,"key":"`...)
+	} else {
+		out = append(out, `,"key":"`...)
+	}
+	out = append(append(append(out, key.Name...), `","key_id":"`...), key.ID...)
+	out = append(out, '"')
+	if v.version != 0 {
+		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.version), 10)
+	}
+	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
+	x.out = append(out, `"}`...)
+}

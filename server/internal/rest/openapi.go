@@ -1,0 +1,63 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sealwright/sealwright/api"
+)
+
+// describeMessages adds sign and verify, which do not run on Huma, to the
+// OpenAPI document.
+func describeMessages(doc *huma.OpenAPI) {
+	r := doc.Components.Schemas
+	doc.AddOperation(&huma.Operation{
+		OperationID: "sign", Method: http.MethodPost, Path: pathSign, Tags: []string{"messages"},
+		Summary:     "Sign a message or a batch",
+		Description: "A batch is answered with one result for each item, in order. A body of application/octet-stream is the message itself, of any size.",
+		Parameters:  []*huma.Param{nameParam(), encodingParam("query", "encoding"), encodingParam("header", headerEncoding)},
+		RequestBody: messageBody(schemaOf[api.Sign](r)),
+		Responses:   answers(r, schemaOf[api.Signed](r), schemaOf[api.SignedBatch](r)),
+	})
+	doc.AddOperation(&huma.Operation{
+		OperationID: "verify", Method: http.MethodPost, Path: pathVerify, Tags: []string{"messages"},
+		Summary: "Verify a message or a batch; the answer is 200 whether it is valid or not",
+		Description: "A batch is answered with one result for each item, in order. A body of application/octet-stream is the message itself, " +
+			"of any size, with its tag or signature in a header.",
+		Parameters: []*huma.Param{
+			nameParam(), encodingParam("query", "encoding"), encodingParam("header", headerEncoding),
+			{Name: headerTag, In: "header", Description: "Tag of a raw body.", Schema: &huma.Schema{Type: huma.TypeString}},
+			{Name: headerSignature, In: "header", Description: "Signature of a raw body, instead of its tag.", Schema: &huma.Schema{Type: huma.TypeString}},
+		},
+		RequestBody: messageBody(schemaOf[api.Verify](r)),
+		Responses:   answers(r, schemaOf[api.Verdict](r), schemaOf[api.VerdictBatch](r)),
+	})
+}
+
+func nameParam() *huma.Param {
+	return &huma.Param{Name: "name", In: "path", Required: true, Description: "Name of the key.", Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+func encodingParam(in, name string) *huma.Param {
+	return &huma.Param{
+		Name: name, In: in, Description: "Encoding of the tag beside a raw body, by default hex.",
+		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"hex", "base64", "base64url"}},
+	}
+}
+
+func messageBody(s *huma.Schema) *huma.RequestBody {
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/json":         {Schema: s},
+		"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}}
+}
+
+func answers(r huma.Registry, one, batch *huma.Schema) map[string]*huma.Response {
+	return map[string]*huma.Response{
+		"200": {Description: "Of one message, or of a batch.", Content: map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{one, batch}}},
+		}},
+		"default": anyProblem(r),
+	}
+}

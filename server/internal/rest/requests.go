@@ -1,0 +1,234 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/scheme"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+)
+
+// requestOperations registers signing and verifying of whole HTTP requests.
+func (a *API) requestOperations(skin huma.API) {
+	registry := skin.OpenAPI().Components.Schemas
+	op := func(id, path, summary string) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"requests"},
+			MaxBodyBytes: a.o.Limits.BatchBody, Responses: map[string]*huma.Response{"default": anyProblem(registry)},
+		}
+	}
+	huma.Register(skin, op("requests.sign", "/v1/requests/sign", "Sign an HTTP request under a scheme"), a.signRequest)
+	huma.Register(skin, op("requests.verify", "/v1/requests/verify", "Verify an HTTP request under a scheme; the answer is 200 whether it is valid or not"), a.verifyRequest)
+}
+
+type requestInput struct{ Body api.HTTPRequest }
+
+// work is what a request for a scheme asks for, read and found.
+type work struct {
+	scheme  *compiled
+	key     *custody.Key
+	ring    *keyring.Ring
+	now     time.Time
+	message sealwright.Message
+}
+
+// read finds the key first: nothing is compiled for a key that is not there.
+func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Action) (*work, error) {
+	x := exchangeOf(ctx)
+	k, err := a.named(ctx, action, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	x.op.Version = 0
+	w := &work{key: k, ring: k.Ring}
+	if in.KeyID != "" {
+		if w.ring, err = renamed(k, in.KeyID); err != nil {
+			return nil, a.fails(ctx, err)
+		}
+	}
+	if w.now, err = readNow(in.Now, a.o.Now); err != nil {
+		return nil, problemOf(invalid("body.now", "%v", err))
+	}
+	if w.message, err = readMessage(&in.Request); err != nil {
+		return nil, problemOf(invalid("body.request", "%v", err))
+	}
+	x.op.Bytes = int64(len(w.message.Body))
+	var params scheme.Params
+	if len(in.Params) > 0 {
+		if err := json.Unmarshal(in.Params, &params); err != nil {
+			return nil, problemOf(invalid("body.params", "want an object of texts, numbers, booleans and lists of them"))
+		}
+	}
+	if w.scheme, err = a.schemes.get(in.Scheme, params); err != nil {
+		return nil, problemOf(invalid("body.scheme", "%v", err))
+	}
+	x.op.Scheme = loggable(in.Scheme)
+	return w, nil
+}
+
+// renamed returns the ring of k with another key ID in all its versions, the
+// one that signs first.
+func renamed(k *custody.Key, id string) (*keyring.Ring, error) {
+	keys := k.Ring.Keys()
+	for i := range keys {
+		keys[i].ID = id
+		if keys[i].Version == k.Signing {
+			keys[0], keys[i] = keys[i], keys[0]
+		}
+	}
+	return keyring.New(keys...)
+}
+
+// readNow reads Unix seconds or RFC 3339, clock for nothing.
+func readNow(raw json.RawMessage, clock func() time.Time) (time.Time, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return clock(), nil
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		if t, err := time.Parse(time.RFC3339, text); err == nil {
+			return t, nil
+		}
+	} else if f, err := strconv.ParseFloat(string(raw), 64); err == nil && f >= 0 && f < 1<<38 {
+		return time.UnixMicro(int64(f * 1e6)), nil
+	}
+	return time.Time{}, errors.New("want Unix seconds or a time of RFC 3339, such as 2026-01-02T15:04:05Z")
+}
+
+func readMessage(r *api.Request) (sealwright.Message, error) {
+	in := scheme.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body}
+	if r.BodyBase64 == "" {
+		return in.Message()
+	}
+	body, err := canon.Base64.DecodeString(r.BodyBase64)
+	if err != nil {
+		return sealwright.Message{}, errors.New("body_base64 is not padded base64")
+	}
+	if r.Body != "" {
+		return sealwright.Message{}, errors.New("both body and body_base64 are given, want one of them")
+	}
+	m, err := in.Message()
+	m.Body = body
+	return m, err
+}
+
+func (a *API) signRequest(ctx context.Context, in *requestInput) (*struct{ Body api.SignedRequest }, error) {
+	w, err := a.read(ctx, &in.Body, access.KeySign)
+	if err != nil {
+		return nil, err
+	}
+	signing, err := w.ring.Signing(w.now)
+	if err != nil {
+		return nil, problemOf(invalid("body.now", "%v", err))
+	}
+	signed, err := w.scheme.signer.SignRing(w.ring, w.message, w.now)
+	if err != nil {
+		return nil, problemOf(invalid("body.request", "%v", err))
+	}
+	x := exchangeOf(ctx)
+	x.op.Version, x.op.KeyID = signing.Version, loggable(signing.ID)
+	r := scheme.NewRequest(signed)
+	return &struct{ Body api.SignedRequest }{api.SignedRequest{
+		Scheme: in.Body.Scheme, Key: w.key.Name, KeyID: signing.ID, Version: signing.Version, Request: api.Request(r),
+	}}, nil
+}
+
+// rawVerdict is an api.RequestVerdict that is JSON already.
+type rawVerdict struct{ json.RawMessage }
+
+// Schema is that of [huma.SchemaProvider].
+func (rawVerdict) Schema(r huma.Registry) *huma.Schema { return schemaOf[api.RequestVerdict](r) }
+
+func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Body rawVerdict }, error) {
+	w, err := a.read(ctx, &in.Body, access.KeyVerify)
+	if err != nil {
+		return nil, err
+	}
+	v, _ := w.scheme.verifier.VerifyRing(w.ring, w.message, w.now) // the verdict says it all
+	x := exchangeOf(ctx)
+	x.op.Outcome, x.op.Reason, x.op.Version = "valid", string(v.Reason), v.Version
+	if !v.Valid {
+		x.op.Outcome = "invalid"
+	}
+	if v.Algorithm.Valid() {
+		x.op.Algorithm = v.Algorithm.String()
+	}
+	if v.Valid {
+		x.op.KeyID = loggable(v.KeyID)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	name := append([]byte(`{"key":"`), w.key.Name...)
+	return &struct{ Body rawVerdict }{rawVerdict{append(append(name, `",`...), text[1:]...)}}, nil
+}
+
+// maxSchemes is how many compiled schemes are kept.
+const maxSchemes = 64
+
+// compiled is a scheme ready for use by many goroutines.
+type compiled struct {
+	signer   sealwright.Signer
+	verifier sealwright.Verifier
+}
+
+// schemeCache keeps compiled schemes, since compiling one costs far more than
+// using it. When it is full an arbitrary one gives way.
+type schemeCache struct {
+	compile func(id string, p scheme.Params) (sealwright.Scheme, error)
+
+	mu   sync.RWMutex
+	kept map[string]*compiled // by ID and parameters in JSON
+}
+
+func (c *schemeCache) get(id string, p scheme.Params) (*compiled, error) {
+	text, err := json.Marshal(p) // sorts the names
+	if err != nil {
+		return nil, err
+	}
+	name := id + "\x00" + string(text)
+	c.mu.RLock()
+	kept := c.kept[name]
+	c.mu.RUnlock()
+	if kept != nil {
+		return kept, nil
+	}
+	s, err := c.compile(id, p)
+	if err != nil {
+		return nil, err
+	}
+	made := &compiled{signer: sealwright.Signer{Scheme: s}, verifier: sealwright.Verifier{Scheme: s}}
+	if len(name) > maxSchemeName {
+		return made, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		c.kept = map[string]*compiled{}
+	}
+	for old := range c.kept {
+		if len(c.kept) < maxSchemes {
+			break
+		}
+		delete(c.kept, old)
+	}
+	c.kept[name] = made
+	return made, nil
+}
+
+// maxSchemeName bounds the memory of the cache: longer parameters are compiled
+// each time.
+const maxSchemeName = 4096

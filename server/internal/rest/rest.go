@@ -1,0 +1,195 @@
+// Package rest is the HTTP API of the server.
+//
+// Control operations run on Huma, which checks their bodies and describes them
+// in OpenAPI. Sign and verify are plain handlers with a decoder of their own,
+// since they are called a hundred thousand times for each key that is made.
+// Every error is a problem of RFC 9457; every request below /v1 needs a token,
+// is checked before its body is read, and is reported once as an [Operation].
+//
+// The package decides nothing about keys: it translates.
+package rest
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/mac"
+	"github.com/sealwright/sealwright/scheme"
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+)
+
+// Limits bounds what one request may ask for. A field that is 0 means the
+// default.
+type Limits struct {
+	Body      int64 // bytes of the body of a control operation; default 1 MiB
+	BatchBody int64 // bytes of the JSON body of sign, verify and whole HTTP requests; default 16 MiB
+	Items     int   // of a batch; default 1,000
+
+	// Progress is how long a client may take for each 64 KiB of a body, and for
+	// taking the answer; default 60 seconds.
+	Progress time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Body == 0 {
+		l.Body = 1 << 20
+	}
+	if l.BatchBody == 0 {
+		l.BatchBody = 16 << 20
+	}
+	if l.Items == 0 {
+		l.Items = 1000
+	}
+	if l.Progress == 0 {
+		l.Progress = time.Minute
+	}
+	return l
+}
+
+// Options are what [New] needs. The functions are called by many goroutines.
+type Options struct {
+	Keys *custody.Service
+
+	// Authenticate returns who holds the token. It takes the same time for
+	// every wrong one.
+	Authenticate func(token string) (access.Caller, bool)
+
+	// Scheme returns the scheme with this ID, compiled with the parameters.
+	Scheme func(id string, p scheme.Params) (sealwright.Scheme, error)
+
+	Record  func(Operation)  // called once for each request below /v1
+	Log     *slog.Logger     // for what the caller may not see; nil means slog.Default
+	Metrics http.Handler     // of /metrics
+	Ready   func() bool      // of /readyz
+	Now     func() time.Time // nil means time.Now
+	Version string           // of the program, for the OpenAPI document
+	Limits  Limits
+}
+
+// API is the handler of the whole HTTP API. Get one from [New].
+type API struct {
+	o         Options
+	mux       *http.ServeMux
+	methods   map[string][]string // by path
+	exchanges sync.Pool           // of *exchange
+	requests  requestIDs
+	cursors   *mac.Key
+	schemes   schemeCache
+	openAPI   []byte
+}
+
+// New returns the API. It returns an error if its own description cannot be
+// made.
+func New(o Options) (*API, error) {
+	o.Limits = o.Limits.withDefaults()
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	cursors, err := mac.New(mac.SHA256, secret.Random(32))
+	if err != nil {
+		return nil, err
+	}
+	a := &API{
+		o: o, mux: http.NewServeMux(), methods: map[string][]string{}, requests: newRequestIDs(), cursors: cursors,
+		schemes: schemeCache{compile: o.Scheme},
+	}
+	a.exchanges.New = func() any { return new(exchange) }
+	a.handle(http.MethodPost, pathSign, "sign", (*API).sign)
+	a.handle(http.MethodPost, pathVerify, "verify", (*API).verify)
+	if err := a.control(); err != nil {
+		return nil, err
+	}
+	a.open("/healthz", a.health)
+	a.open("/readyz", a.ready)
+	a.open("/metrics", o.Metrics.ServeHTTP)
+	a.open("/openapi.json", a.describe)
+	a.refuseTheRest()
+	return a, nil
+}
+
+const (
+	pathSign   = "/v1/keys/{name}/sign"
+	pathVerify = "/v1/keys/{name}/verify"
+)
+
+// handler does one operation. What it returns as an error is written as a
+// problem.
+type handler func(*API, *exchange) error
+
+// handle routes a method of a path below /v1 to h.
+func (a *API) handle(method, path, name string, h handler) {
+	a.methods[path] = append(a.methods[path], method)
+	a.mux.HandleFunc(method+" "+path, a.operation(name, h))
+}
+
+// open routes GET of a path that needs no token to h.
+func (a *API) open(path string, h http.HandlerFunc) {
+	a.methods[path] = append(a.methods[path], http.MethodGet)
+	a.mux.HandleFunc(http.MethodGet+" "+path, h)
+}
+
+// refuseTheRest answers other methods of the paths that exist, and all other
+// paths. Below /v1 that too needs a token, so that the routes are nobody's
+// business.
+func (a *API) refuseTheRest() {
+	for path, methods := range a.methods {
+		h := func(_ *API, x *exchange) error { return wrongMethod(x.w, methods) }
+		if strings.HasPrefix(path, "/v1/") {
+			a.mux.HandleFunc(path, a.operation(unknownOperation, h))
+		} else {
+			a.mux.HandleFunc(path, a.unlogged(h))
+		}
+	}
+	a.mux.HandleFunc("/v1/", a.operation(unknownOperation, noRoute))
+	a.mux.HandleFunc("/v1", a.operation(unknownOperation, noRoute))
+	a.mux.HandleFunc("/", a.unlogged(noRoute))
+}
+
+func noRoute(*API, *exchange) error {
+	return newProblem(http.StatusNotFound, "there is nothing at this path")
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || strings.Contains(p, "/.") {
+		a.unlogged(noRoute)(w, r) // the mux would redirect
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// unlogged answers without a token, and only with a problem.
+func (a *API) unlogged(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := a.exchanges.Get().(*exchange)
+		defer a.put(x)
+		x.begin(w, r, Operation{Start: a.o.Now()})
+		a.fail(x, h(a, x))
+	}
+}
+
+func (a *API) health(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
+
+func (a *API) ready(w http.ResponseWriter, _ *http.Request) {
+	if a.o.Ready != nil && !a.o.Ready() {
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, newProblem(http.StatusServiceUnavailable, "the server is starting or stopping"))
+		return
+	}
+	writeText(w, http.StatusOK, "ok\n")
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}

@@ -1,0 +1,104 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// checkJSON refuses what encoding/json takes although readers may differ about
+// it: text that is not UTF-8, half of a surrogate pair, a name that stands
+// twice in an object. It also names the place where JSON ends to be JSON.
+func checkJSON(data []byte) error {
+	var raw json.RawMessage
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, &raw); errors.As(err, &syntax) {
+		return badJSON("bad JSON at byte %d: %v", syntax.Offset, syntax)
+	} else if err != nil {
+		return badJSON("bad JSON")
+	}
+	if !utf8.Valid(data) {
+		return badJSON("not UTF-8")
+	}
+	if at := loneSurrogate(data); at >= 0 {
+		return badJSON("half of a surrogate pair at byte %d", at)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return uniqueNames(d, "body")
+}
+
+func badJSON(format string, args ...any) *badBody {
+	return &badBody{status: http.StatusBadRequest, location: "body", detail: fmt.Sprintf(format, args...)}
+}
+
+// uniqueNames reads one value. The decoder limits the depth.
+func uniqueNames(d *json.Decoder, location string) error {
+	t, err := d.Token()
+	if err != nil {
+		return badJSON("bad JSON at byte %d", d.InputOffset())
+	}
+	switch t {
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for d.More() {
+			t, err := d.Token()
+			name, ok := t.(string)
+			if err != nil || !ok {
+				return badJSON("bad JSON at byte %d", d.InputOffset())
+			}
+			if seen[name] {
+				return &badBody{http.StatusBadRequest, location, fmt.Sprintf("a member stands twice, again before byte %d", d.InputOffset())}
+			}
+			seen[name] = true
+			if err := uniqueNames(d, location+"."+name[:min(len(name), 64)]); err != nil {
+				return err
+			}
+		}
+	case json.Delim('['):
+		for i := 0; d.More(); i++ {
+			if err := uniqueNames(d, fmt.Sprintf("%s[%d]", location, i)); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	if _, err := d.Token(); err != nil { // the end
+		return badJSON("bad JSON at byte %d", d.InputOffset())
+	}
+	return nil
+}
+
+// loneSurrogate returns the offset of an escape sequence for half of a
+// surrogate pair in data, which is valid JSON, or -1.
+func loneSurrogate(data []byte) int {
+	for at := 0; at < len(data); {
+		i := bytes.IndexByte(data[at:], '\\')
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if data[at+1] != 'u' {
+			at += 2
+			continue
+		}
+		d := decoder{data: data, pos: at}
+		r, _ := d.hex4()
+		if utf16.IsSurrogate(r) {
+			low := rune(0)
+			if bytes.HasPrefix(data[d.pos:], []byte(`\u`)) {
+				low, _ = d.hex4()
+			}
+			if utf16.DecodeRune(r, low) == utf8.RuneError {
+				return at
+			}
+		}
+		at = d.pos
+	}
+	return -1
+}
