@@ -117,22 +117,32 @@ func (d *deriver) derive(p *program, s secret.Bytes, c *sealwright.Claim) (*mac.
 	if err != nil {
 		return nil, err
 	}
-	// Templates of keys see the decoded secret as {secret}.
+	key, err := d.material(p, raw, c)
+	if err != nil {
+		return nil, err
+	}
+	return mac.NewPinned(d.algorithm, key)
+}
+
+// material returns the MAC key for a decoded secret, which templates of keys
+// see as {secret}.
+func (d *deriver) material(p *program, raw []byte, c *sealwright.Claim) (secret.Bytes, error) {
 	tc := *c
 	tc.Key = &keyring.Key{Secret: secret.New(raw)}
 	tc.Scratch = nil
 	var m sealwright.Message
+	var err error
 	if d.text != nil {
 		if raw, err = p.render(d.text, &m, &tc); err != nil {
-			return nil, err
+			return secret.Bytes{}, err
 		}
 	}
 	for _, step := range d.steps {
 		if raw, err = d.apply(p, step, raw, &m, &tc); err != nil {
-			return nil, err
+			return secret.Bytes{}, err
 		}
 	}
-	return mac.NewPinned(d.algorithm, secret.New(raw))
+	return secret.New(raw), nil
 }
 
 func (d *deriver) decode(s secret.Bytes) ([]byte, error) {

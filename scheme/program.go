@@ -88,6 +88,10 @@ func (d *Definition) compile(params Params) (*program, *builder, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return d.compileFormat(format, params)
+}
+
+func (d *Definition) compileFormat(format *Format, params Params) (*program, *builder, error) {
 	b := &builder{def: d, params: params, format: format, program: &program{id: d.ID, tagPart: -1}}
 	for _, step := range []func() error{b.start, b.buildList, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage} {
 		if err := step(); err != nil {
