@@ -136,6 +136,7 @@ type Claim struct {
 	Past    time.Duration // how old At may be, inclusive
 	Future  time.Duration // how far ahead At may be, inclusive
 	Expires time.Time     // last valid instant; zero means none
+	Ahead   time.Duration // how far ahead Expires may be, inclusive; 0 means any
 	Nonce   string        // empty if the scheme carries none
 	Covers  Coverage
 

@@ -213,8 +213,18 @@ func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
 			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", -verdict.Age, future)
 		}
 	}
-	if !c.Expires.IsZero() && now.After(c.Expires) {
-		return Refusef(ErrStale, "expired %v ago", now.Sub(c.Expires))
+	if c.Expires.IsZero() {
+		return nil
+	}
+	left, ahead := c.Expires.Sub(now), c.Ahead
+	if ahead != 0 && v.Future != 0 {
+		ahead = v.Future
+	}
+	if left < 0 {
+		return Refusef(ErrStale, "expired %v ago", -left)
+	}
+	if ahead != 0 && left > ahead {
+		return Refusef(ErrFuture, "expires %v ahead of now, allowed are %v", left, ahead)
 	}
 	return nil
 }
