@@ -88,7 +88,11 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 }
 
 func (s *Service) load(ctx context.Context) error {
-	err := each(ctx, s.store, "", kindDataKey, func(r store.Record) error {
+	orphans, err := s.hasKeys(ctx, access.DefaultTenant) // before the data keys, see tenantDataKey
+	if err != nil {
+		return err
+	}
+	err = each(ctx, s.store, "", kindDataKey, func(r store.Record) error {
 		d, err := s.openDataKey(ctx, r)
 		if err != nil {
 			return err
@@ -99,10 +103,8 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.dataKeys[access.DefaultTenant] == nil {
-		if err := s.checkNoKeys(ctx, access.DefaultTenant); err != nil {
-			return err
-		}
+	if orphans && s.dataKeys[access.DefaultTenant] == nil {
+		return lostDataKey(access.DefaultTenant)
 	}
 	var all []*Key
 	for tenant, d := range s.dataKeys {

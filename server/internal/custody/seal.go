@@ -123,15 +123,21 @@ func (s *Service) tenantDataKey(ctx context.Context, tenant string) (*dataKey, *
 	if d != nil {
 		return d, nil, nil
 	}
+	orphans, err := s.hasKeys(ctx, tenant) // before Load, for a data key is never stored after keys
+	if err != nil {
+		return nil, nil, err
+	}
 	r, err := s.store.Load(ctx, "", kindDataKey, tenant)
-	if err == nil {
+	switch {
+	case err == nil:
 		if d, err = s.openDataKey(ctx, r); err == nil {
 			s.keepDataKey(d)
 		}
 		return d, nil, err
-	}
-	if fault.KindOf(err) != fault.NotFound {
+	case fault.KindOf(err) != fault.NotFound:
 		return nil, nil, err
+	case orphans:
+		return nil, nil, lostDataKey(tenant)
 	}
 	return s.makeDataKey(ctx, tenant)
 }
@@ -143,9 +149,6 @@ func (s *Service) keepDataKey(d *dataKey) {
 }
 
 func (s *Service) makeDataKey(ctx context.Context, tenant string) (*dataKey, *store.Record, error) {
-	if err := s.checkNoKeys(ctx, tenant); err != nil {
-		return nil, nil, err
-	}
 	key := secret.Random(dataKeySize)
 	blob, rootKeyID, err := s.wrapper.Wrap(ctx, key, dataKeyAAD(tenant))
 	if err != nil {
@@ -160,15 +163,14 @@ func (s *Service) makeDataKey(ctx context.Context, tenant string) (*dataKey, *st
 	return d, &r, err
 }
 
-// checkNoKeys returns an error if tenant, which has no data key, has keys: the
-// data key was lost, and a new one would hide that.
-func (s *Service) checkNoKeys(ctx context.Context, tenant string) error {
+// hasKeys reports whether tenant has keys, deleted ones too.
+func (s *Service) hasKeys(ctx context.Context, tenant string) (bool, error) {
 	page, err := s.store.List(ctx, tenant, kindKey, "", 1)
-	if err != nil {
-		return err
-	}
-	if len(page) > 0 {
-		return fault.New(fault.Internal, "tenant %q has keys, but its data key is missing", tenant)
-	}
-	return nil
+	return len(page) > 0, err
+}
+
+// lostDataKey is the error for keys that no data key opens. A new data key
+// would hide the loss.
+func lostDataKey(tenant string) error {
+	return fault.New(fault.Internal, "tenant %q has keys, but its data key is missing", tenant)
 }

@@ -81,11 +81,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // err. It is [Unavailable] for an expired or cancelled context, [Internal] for
 // any other error, and 0 for nil.
 func KindOf(err error) Kind {
+	if err == nil {
+		return 0
+	}
 	var e *Error
 	var k Kind
 	switch {
-	case err == nil:
-		return 0
 	case errors.As(err, &e):
 		return e.Kind
 	case errors.As(err, &k):
@@ -100,10 +101,11 @@ func KindOf(err error) Kind {
 // [Error], or only the name of the kind. Of an [Internal] error it is always
 // "internal error". It is empty for nil.
 func Public(err error) string {
+	if err == nil {
+		return ""
+	}
 	var e *Error
 	switch k := KindOf(err); {
-	case err == nil:
-		return ""
 	case k == Internal:
 		return "internal error"
 	case errors.As(err, &e):

@@ -1,0 +1,93 @@
+package custody
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/store"
+)
+
+// settleTimeout is how long a commit whose outcome is unknown is looked for.
+const settleTimeout = 5 * time.Second
+
+// commit returns nil if c is stored, also if the store said otherwise because
+// its answer was lost.
+func (s *Service) commit(ctx context.Context, c store.Change) error {
+	_, err := s.store.Commit(ctx, c)
+	switch fault.KindOf(err) {
+	case 0, fault.Conflict, fault.Invalid:
+		return err
+	}
+	if len(c.Puts) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	want := c.Puts[len(c.Puts)-1] // all are stored or none
+	got, loadErr := s.store.Load(ctx, want.Tenant, want.Kind, want.Name)
+	if loadErr == nil && got.ID == want.ID && got.Version == want.Version+1 && bytes.Equal(got.Doc, want.Doc) {
+		return nil
+	}
+	return err
+}
+
+// allow is [access.Allow]; a refusal leaves an entry.
+func (s *Service) allow(ctx context.Context, caller access.Caller, action access.Action, name string) error {
+	err := access.Allow(caller, action, caller.Tenant, name)
+	if err != nil {
+		return s.refuse(ctx, caller, action, name, err)
+	}
+	return nil
+}
+
+// refuse leaves an entry about a refusal and returns it. An entry that cannot
+// be stored is told to the log; the refusal stands.
+func (s *Service) refuse(ctx context.Context, caller access.Caller, action access.Action, name string, refusal error) error {
+	e := s.entry(caller, string(action), store.Record{Tenant: caller.Tenant, Kind: kindKey, Name: name}, nil)
+	e.Reason = fault.Public(refusal)
+	if err := s.commit(ctx, store.Change{Entries: []store.Entry{e}}); err != nil {
+		return fault.New(fault.KindOf(refusal), "%s", fault.Public(refusal)).Because(fmt.Errorf("store the entry about it: %w", err))
+	}
+	return refusal
+}
+
+// detail is what an entry says beside who, what and when. It holds no secret.
+type detail map[string]any
+
+func (s *Service) entry(caller access.Caller, action string, r store.Record, about detail) store.Entry {
+	e := store.Entry{
+		At: s.instant(), Tenant: caller.Tenant, Caller: caller.ID, Action: action,
+		Kind: r.Kind, RecordID: r.ID, Name: r.Name,
+	}
+	if about != nil {
+		e.Detail, _ = json.Marshal(about) // texts, numbers and booleans
+	}
+	return e
+}
+
+// instant returns the time as stores keep it.
+func (s *Service) instant() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // does not fail since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}
+
+func busy(name string) error {
+	return fault.New(fault.Conflict, "key %q is being changed by others, try again", name)
+}
