@@ -35,6 +35,9 @@ var (
 	ErrNotFound = errors.New("no such key version")
 	// ErrSigns means that the key that signs cannot be retired or removed.
 	ErrSigns = errors.New("key version is the one that signs")
+	// ErrNoTime means that a key was to be retired at the zero time, which
+	// would be no limit at all.
+	ErrNoTime = errors.New("no time is given")
 )
 
 // Key is one version of a secret.
@@ -45,7 +48,7 @@ type Key struct {
 	NotBefore time.Time // inclusive; zero means no limit
 	NotAfter  time.Time // exclusive; zero means no limit
 
-	prepared *prepared // shared by all rings that hold the key
+	prepared *prepared // of this secret, shared by the rings that come from the one with the key
 }
 
 // ValidAt reports whether t lies in the key's window.
@@ -102,8 +105,9 @@ func (k *Key) Prepared(name string, make func(secret.Bytes) (*mac.Key, error)) (
 	return m, nil
 }
 
-// Ring is an immutable set of keys. The zero value has no keys and verifies
-// nothing.
+// Ring is an immutable set of keys. A nil ring and the zero value have no keys
+// and verify nothing. The keys that its methods point to belong to the ring and
+// must not be changed.
 type Ring struct {
 	keys []Key
 	sign int // index of the key that signs
@@ -136,15 +140,22 @@ func Must(keys ...Key) *Ring {
 }
 
 // Len returns the number of keys.
-func (r *Ring) Len() int { return len(r.keys) }
+func (r *Ring) Len() int { return len(r.all()) }
 
 // Keys returns a copy of the keys in the order in which they were added.
-func (r *Ring) Keys() []Key { return slices.Clone(r.keys) }
+func (r *Ring) Keys() []Key { return slices.Clone(r.all()) }
+
+func (r *Ring) all() []Key {
+	if r == nil {
+		return nil
+	}
+	return r.keys
+}
 
 // Signing returns the key that signs. It returns [ErrNoKeys] if the ring is
 // empty and [ErrNotFound] if t is outside the key's window.
 func (r *Ring) Signing(t time.Time) (*Key, error) {
-	if r == nil || len(r.keys) == 0 {
+	if r.Len() == 0 {
 		return nil, ErrNoKeys
 	}
 	k := &r.keys[r.sign]
@@ -160,7 +171,7 @@ func (r *Ring) Signing(t time.Time) (*Key, error) {
 // key that signs comes first, the others newest first, [MaxCandidates] at the
 // most.
 func (r *Ring) AppendCandidates(dst []*Key, id string, t time.Time) []*Key {
-	if r == nil || len(r.keys) == 0 {
+	if r.Len() == 0 {
 		return dst
 	}
 	room := MaxCandidates
@@ -179,25 +190,34 @@ func (r *Ring) AppendCandidates(dst []*Key, id string, t time.Time) []*Key {
 	return dst
 }
 
-// Version returns the key with this version, or [ErrNotFound].
+// Version returns the key with this version, of several the one that was added
+// first, or [ErrNotFound].
 func (r *Ring) Version(version int) (*Key, error) {
-	i, err := r.find("", version)
-	if err != nil {
-		return nil, err
-	}
-	return &r.keys[i], nil
-}
-
-// find looks by version, and by id unless it is empty.
-func (r *Ring) find(id string, version int) (int, error) {
-	if r != nil {
-		for i := range r.keys {
-			if r.keys[i].Version == version && (id == "" || r.keys[i].ID == id) {
-				return i, nil
-			}
+	keys := r.all()
+	for i := range keys {
+		if keys[i].Version == version {
+			return &keys[i], nil
 		}
 	}
-	return 0, fmt.Errorf("%w: version %d", ErrNotFound, version)
+	return nil, fmt.Errorf("%w: version %d", ErrNotFound, version)
+}
+
+func (r *Ring) find(id string, version int) (int, error) {
+	for i, k := range r.all() {
+		if k.ID == id && k.Version == version {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("version %d of key %q: %w", version, id, ErrNotFound)
+}
+
+// findOther is find for a key that does not sign.
+func (r *Ring) findOther(id string, version int) (int, error) {
+	i, err := r.find(id, version)
+	if err == nil && i == r.sign {
+		err = fmt.Errorf("version %d of key %q: %w", version, id, ErrSigns)
+	}
+	return i, err
 }
 
 // Add returns a ring with k added. It verifies; it signs only if it is the
@@ -206,17 +226,15 @@ func (r *Ring) Add(k Key) (*Ring, error) {
 	if k.Secret.IsZero() {
 		return nil, fmt.Errorf("version %d of key %q: %w", k.Version, k.ID, ErrEmptySecret)
 	}
-	for i := range r.keys {
-		if r.keys[i].ID == k.ID && r.keys[i].Version == k.Version {
-			return nil, fmt.Errorf("version %d of key %q: %w", k.Version, k.ID, ErrDuplicate)
-		}
+	if _, err := r.find(k.ID, k.Version); err == nil {
+		return nil, fmt.Errorf("version %d of key %q: %w", k.Version, k.ID, ErrDuplicate)
 	}
-	if k.prepared == nil {
-		k.prepared = &prepared{}
+	k.prepared = &prepared{} // k may be a copy of another key, with another secret
+	next := &Ring{keys: append(r.Keys(), k)}
+	if r != nil {
+		next.sign = r.sign
 	}
-	next := *r
-	next.keys = append(slices.Clone(r.keys), k)
-	return &next, nil
+	return next, nil
 }
 
 // Promote returns a ring in which the key with this ID and version signs. It
@@ -229,30 +247,30 @@ func (r *Ring) Promote(id string, version int) (*Ring, error) {
 	return &Ring{keys: r.keys, sign: i}, nil
 }
 
-// Retire returns a ring in which the key verifies only until at, exclusive. It
-// returns [ErrNotFound], or [ErrSigns] for the key that signs.
+// Retire returns a ring in which the key verifies only until at, exclusive. A
+// key that ends earlier keeps its end. It returns [ErrNotFound], [ErrSigns] for
+// the key that signs, or [ErrNoTime] if at is zero.
 func (r *Ring) Retire(id string, version int, at time.Time) (*Ring, error) {
-	i, err := r.find(id, version)
+	i, err := r.findOther(id, version)
 	if err != nil {
 		return nil, err
 	}
-	if i == r.sign {
-		return nil, fmt.Errorf("version %d of key %q: %w", version, r.keys[i].ID, ErrSigns)
+	if at.IsZero() {
+		return nil, fmt.Errorf("retire version %d of key %q: %w", version, id, ErrNoTime)
 	}
 	next := &Ring{keys: slices.Clone(r.keys), sign: r.sign}
-	next.keys[i].NotAfter = at
+	if end := &next.keys[i].NotAfter; end.IsZero() || at.Before(*end) {
+		*end = at
+	}
 	return next, nil
 }
 
 // Remove returns a ring without the key. It returns [ErrNotFound], or
 // [ErrSigns] for the key that signs.
 func (r *Ring) Remove(id string, version int) (*Ring, error) {
-	i, err := r.find(id, version)
+	i, err := r.findOther(id, version)
 	if err != nil {
 		return nil, err
-	}
-	if i == r.sign {
-		return nil, fmt.Errorf("version %d of key %q: %w", version, r.keys[i].ID, ErrSigns)
 	}
 	next := &Ring{keys: slices.Delete(slices.Clone(r.keys), i, i+1), sign: r.sign}
 	if i < r.sign {
