@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sealwright/sealwright"
 )
 
 // timeFormat reads and writes one declared form of an instant. Reading is
@@ -119,6 +121,7 @@ type clock struct {
 	format       timeFormat
 	past, future time.Duration
 	expires      bool
+	window       *window // nil: the client has no choice
 }
 
 func (t *Time) compile() (clock, error) {
@@ -135,23 +138,33 @@ func (t *Time) compile() (clock, error) {
 		return clock{}, fmt.Errorf("time: unknown kind %q, want issued or expires", t.Kind)
 	}
 	var err error
-	if c.past, err = window(t.Past); err != nil {
+	if c.past, err = bound(t.Past, defaultWindow); err != nil {
 		return clock{}, fmt.Errorf("time: past: %w", err)
 	}
-	if c.future, err = window(t.Future); err != nil {
+	future := defaultWindow
+	if c.expires {
+		future = defaultAhead
+	}
+	if c.future, err = bound(t.Future, future); err != nil {
 		return clock{}, fmt.Errorf("time: future: %w", err)
+	}
+	if c.expires && c.future == 0 {
+		return clock{}, errors.New("time: future: an expiry needs a bound above 0s")
 	}
 	return c, nil
 }
 
-const defaultWindow = 300 * time.Second
+const (
+	defaultWindow = 300 * time.Second
+	defaultAhead  = 7 * 24 * time.Hour // of an expiry
+)
 
 // maxWindow bounds what a definition may allow.
 const maxWindow = 31 * 24 * time.Hour
 
-func window(text string) (time.Duration, error) {
+func bound(text string, otherwise time.Duration) (time.Duration, error) {
 	if text == "" {
-		return defaultWindow, nil
+		return otherwise, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -161,4 +174,58 @@ func window(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("got %v, want 0s to %v", d, maxWindow)
 	}
 	return d, nil
+}
+
+// window is a compiled [Window].
+type window struct {
+	source source
+	unit   time.Duration
+	max    time.Duration
+}
+
+func (b *builder) window(w *Window) (*window, error) {
+	var out window
+	var err error
+	if out.source, err = b.source(w.From); err != nil {
+		return nil, fmt.Errorf("time: window: %w", err)
+	}
+	switch w.Unit {
+	case "ms":
+		out.unit = time.Millisecond
+	case "s":
+		out.unit = time.Second
+	default:
+		return nil, fmt.Errorf("time: window: unit: got %q, want ms or s", w.Unit)
+	}
+	if out.max, err = bound(w.Max, 0); err != nil {
+		return nil, fmt.Errorf("time: window: max: %w", err)
+	}
+	if out.max == 0 {
+		return nil, errors.New("time: window: a client that may choose its window needs a max above 0s")
+	}
+	return &out, nil
+}
+
+// past returns the window that the message chose, never more than the maximum;
+// without one it returns otherwise.
+func (w *window) past(p *program, m *sealwright.Message, c *sealwright.Claim, otherwise time.Duration) (time.Duration, error) {
+	text, ok, err := p.get(&w.source, m, c)
+	if err != nil {
+		return 0, err
+	}
+	if !ok || text == "" {
+		return otherwise, nil
+	}
+	whole, fraction, _ := strings.Cut(text, ".")
+	n, err := digits(whole)
+	if err == nil && fraction != "" {
+		_, err = digits(fraction)
+	}
+	if err != nil || strings.HasSuffix(text, ".") {
+		return 0, sealwright.Refusef(sealwright.ErrMalformed, "window in %s: want a number", p.place(w.source))
+	}
+	if n >= int64(w.max/w.unit) {
+		return w.max, nil
+	}
+	return time.Duration(n) * w.unit, nil // a fraction of a unit is too short to matter
 }

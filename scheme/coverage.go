@@ -16,6 +16,9 @@ func (p *program) conditional() bool {
 			}
 		}
 	}
+	if p.time != nil && p.time.optional {
+		return true
+	}
 	return slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && (len(c.conditions) > 0 || c.optional) })
 }
 
@@ -65,7 +68,13 @@ func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwrigh
 	}
 	for i := range p.checks {
 		ck := &p.checks[i]
-		if ck.digest == nil || !p.covered(&cov, ck.source) {
+		if !p.covered(&cov, ck.source) {
+			continue
+		}
+		if ck.same != nil && len(ck.conditions) == 0 && !ck.begins {
+			p.cover(&cov, *ck.same) // it cannot change without the covered value
+		}
+		if ck.digest == nil {
 			continue
 		}
 		if best || (holds(ck.conditions, m, c) && (!ck.optional || p.present(ck, m, c))) {
@@ -73,7 +82,7 @@ func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwrigh
 		}
 	}
 	if p.time != nil && p.covered(&cov, p.time.source) {
-		cov.Time = true
+		cov.Time = best || !p.time.optional || c.Values[valueTime] != ""
 	}
 	if p.keyID != nil && p.covered(&cov, p.keyID.source) {
 		cov.KeyID = true
@@ -105,13 +114,13 @@ func (p *program) cover(cov *sealwright.Coverage, s source) {
 		cov.Host = cov.Host || received
 	case kPath:
 		cov.Path = cov.Path || received
-	case kQuery:
+	case kQuery, kQueryWithout, kQueryBefore:
 		cov.Query = cov.Query || received
 	case kTarget:
 		cov.Path, cov.Query = cov.Path || received, cov.Query || received
 	case kURL:
 		cov.Host, cov.Path, cov.Query = cov.Host || received, cov.Path || received, cov.Query || received
-	case kBody:
+	case kBody, kBodyWithout:
 		cov.Body = true
 	case kTime:
 		if p.time != nil {
@@ -127,13 +136,16 @@ func (p *program) cover(cov *sealwright.Coverage, s source) {
 	case kPart:
 		cov.Time = cov.Time || (p.time != nil && p.time.source == s)
 		cov.KeyID = cov.KeyID || (p.keyID != nil && p.keyID.source == s)
+		if p.payload != nil && p.payload.source == s {
+			p.cover(cov, p.listFrom)
+		}
 	case kHeader:
 		if s.arg == "Host" {
 			cov.Host = true
 			return
 		}
 		cov.Headers = addOnce(cov.Headers, s.arg)
-	case kQueryParam, kForm, kJSON, kEither:
+	case kQueryParam, kForm, kJSON, kEither, kArg:
 		cov.Fields = addOnce(cov.Fields, s.arg)
 	}
 }
@@ -147,7 +159,14 @@ func (p *program) covered(cov *sealwright.Coverage, s source) bool {
 		return cov.Query || slices.Contains(cov.Fields, s.arg) || (p.public != nil && p.signsURL())
 	case kForm, kJSON, kEither:
 		return cov.Body || slices.Contains(cov.Fields, s.arg)
+	case kArg:
+		return (cov.Query && cov.Body) || slices.Contains(cov.Fields, s.arg)
+	case kPayload:
+		return p.covered(cov, p.payload.source)
 	case kPart:
+		if p.payload != nil && p.payload.source == s {
+			return p.covered(cov, p.listFrom)
+		}
 		return (p.time != nil && p.time.source == s && cov.Time) || (p.keyID != nil && p.keyID.source == s && cov.KeyID)
 	}
 	return false
@@ -159,7 +178,7 @@ func (p *program) signsURL() bool {
 	for _, r := range p.renderings {
 		for i := range r {
 			for _, pc := range r[i].pieces {
-				if k := pc.source.kind; (k == kURL || k == kTarget || k == kQuery) && p.public.Query() == "" {
+				if k := pc.source.kind; (k == kURL || k == kTarget || k == kQuery || k == kQueryWithout || k == kQueryBefore) && p.public.Query() == "" {
 					return true
 				}
 			}

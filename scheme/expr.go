@@ -42,6 +42,11 @@ const (
 	kForm
 	kJSON
 	kEither // header or JSON field, whichever is there
+	kArg    // query parameter or form field, whichever is there
+	kPayload
+	kQueryWithout
+	kQueryBefore
+	kBodyWithout
 )
 
 var plainSources = map[string]kind{
@@ -52,6 +57,7 @@ var plainSources = map[string]kind{
 
 var namedSources = map[string]kind{
 	"header": kHeader, "query": kQueryParam, "form": kForm, "json": kJSON, "part": kPart, "param": kLiteral, "field": kEither,
+	"arg": kArg, "payload": kPayload, "query-without": kQueryWithout, "query-before": kQueryBefore, "body-without": kBodyWithout,
 }
 
 // source is a place in a message.
@@ -98,6 +104,13 @@ func (b *builder) source(text string) (source, error) {
 			return source{}, fmt.Errorf("source %q: no such parameter", text)
 		}
 		s.arg = b.params.Get(arg)
+	case kPayload:
+		if b.format.Payload == nil {
+			return source{}, fmt.Errorf("source %q: there is no payload", text)
+		}
+		if b.format.Payload.Format == "json" {
+			s.arg = jsonPointer(arg)
+		}
 	case kPart:
 		i := b.partIndex(arg)
 		if i < 0 {
@@ -170,6 +183,19 @@ func (p *program) get(s *source, m *sealwright.Message, c *sealwright.Claim) (te
 		return jsonField(m.Body, s.arg)
 	case kEither:
 		return either(m, s.arg)
+	case kArg:
+		return argument(m, s.arg)
+	case kPayload:
+		return p.payload.field(p, s.arg, m, c)
+	case kQueryWithout, kQueryBefore:
+		rest, last := without(u.Query(), s.arg)
+		if s.kind == kQueryBefore && !last {
+			return "", false, sealwright.Refusef(sealwright.ErrMalformed, "query parameter %s is not the last", s.arg)
+		}
+		return rest, true, nil
+	case kBodyWithout:
+		rest, _ := without(string(m.Body), s.arg)
+		return rest, true, nil
 	case kStatus:
 		return fmt.Sprint(m.Status), true, nil
 	}
@@ -295,6 +321,41 @@ func either(m *sealwright.Message, name string) (string, bool, error) {
 		return h, true, nil
 	}
 	return j, inBody, nil
+}
+
+// argument reads a value that may stand in the query or in the form body. Both
+// at once is refused.
+func argument(m *sealwright.Message, name string) (string, bool, error) {
+	q, inQuery, err := field(m.Query(), name, "query parameter")
+	if err != nil {
+		return "", false, err
+	}
+	f, inForm, err := field(string(m.Body), name, "form field")
+	switch {
+	case err != nil:
+		return "", false, err
+	case inQuery && inForm:
+		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s stands both in the query and in the form", name)
+	case inForm:
+		return f, true, nil
+	}
+	return q, inQuery, nil
+}
+
+// without returns raw less the field name and one separator beside it; all
+// other bytes stay. last is false if something follows the field.
+func without(raw, name string) (rest string, last bool) {
+	for at := 0; at < len(raw); {
+		piece, after, more := strings.Cut(raw[at:], "&")
+		if n, _, _ := strings.Cut(piece, "="); n == name {
+			if more {
+				return raw[:at] + after, false
+			}
+			return raw[:max(at-1, 0)], true
+		}
+		at += len(piece) + 1
+	}
+	return raw, true
 }
 
 // transform appends the changed form of src to dst. src may be in the same

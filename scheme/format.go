@@ -14,6 +14,7 @@ type Format struct {
 	Key          *Key        `json:"key,omitempty"`           // how the secret becomes the MAC key
 	KeyID        *Value      `json:"key_id,omitempty"`        // where the key ID stands
 	List         *List       `json:"list,omitempty"`          // value that is made of parts
+	Payload      *Payload    `json:"payload,omitempty"`       // value that is an encoded document
 	Tag          *Tag        `json:"tag,omitempty"`           // where the tag stands
 	Time         *Time       `json:"time,omitempty"`          // where the time stands, and the window
 	Nonce        *Nonce      `json:"nonce,omitempty"`         // where the nonce or message ID stands
@@ -58,6 +59,8 @@ type List struct {
 	Sep     string `json:"sep"`               // between parts
 	KV      string `json:"kv,omitempty"`      // between name and value of a pair; default "="
 	Blanks  bool   `json:"blanks,omitempty"`  // blanks may follow a separator
+	Run     string `json:"run,omitempty"`     // any run of these characters separates, where senders do not agree on sep
+	Escape  string `json:"escape,omitempty"`  // percent: the whole value is percent-encoded
 	Unknown string `json:"unknown,omitempty"` // ignore or refuse (default) parts that are not listed
 	Parts   []Part `json:"parts"`
 }
@@ -70,6 +73,15 @@ type Part struct {
 	Optional bool   `json:"optional,omitempty"` // may be absent
 }
 
+// Payload is a value that holds a document in base64. Its fields are the source
+// payload:NAME.
+type Payload struct {
+	From     string `json:"from"`             // source
+	Encoding string `json:"encoding"`         // of package canon
+	Folded   bool   `json:"folded,omitempty"` // the text may hold line breaks, which do not count
+	Format   string `json:"format"`           // json or form
+}
+
 // Tag is where the tag stands.
 type Tag struct {
 	From     string   `json:"from"`               // source, or part:NAME
@@ -79,17 +91,28 @@ type Tag struct {
 	Split    string   `json:"split,omitempty"`    // separator of several tags in one value
 	Size     string   `json:"size,omitempty"`     // bytes of a truncated tag, at least 16
 	Text     string   `json:"text,omitempty"`     // hex: the encoding is applied to the hex text of the tag
+	Escape   string   `json:"escape,omitempty"`   // percent: the encoded tag is percent-encoded
 	Optional bool     `json:"optional,omitempty"` // with also: this one may be absent
 }
 
 // Time is where the time stands and which times are fresh.
 type Time struct {
-	From   string `json:"from"`
-	If     string `json:"if,omitempty"`
-	Format string `json:"format"`           // unix, unix-ms, rfc3339 … see docs/schemes/format.md
-	Kind   string `json:"kind,omitempty"`   // issued (default) or expires
-	Past   string `json:"past,omitempty"`   // duration, inclusive; default 300s
-	Future string `json:"future,omitempty"` // duration, inclusive; default 300s
+	From     string  `json:"from"`
+	If       string  `json:"if,omitempty"`
+	Optional bool    `json:"optional,omitempty"` // may be absent; then the message has no time
+	Format   string  `json:"format"`             // unix, unix-ms, rfc3339 … see docs/schemes/format.md
+	Kind     string  `json:"kind,omitempty"`     // issued (default) or expires
+	Past     string  `json:"past,omitempty"`     // how old, inclusive, default 300s; of an expiry: how long a signature lives
+	Future   string  `json:"future,omitempty"`   // how far ahead, inclusive; default 300s, of an expiry 168h
+	Window   *Window `json:"window,omitempty"`   // the client may choose Past
+}
+
+// Window is a value with which the client chooses how old its message may
+// become. Without it the Past of the time holds.
+type Window struct {
+	From string `json:"from"` // source; must be covered
+	Unit string `json:"unit"` // ms or s
+	Max  string `json:"max"`  // duration that no client can exceed
 }
 
 // Nonce is where the nonce or message ID stands.
@@ -99,6 +122,7 @@ type Nonce struct {
 	Optional bool   `json:"optional,omitempty"`
 	Forbid   string `json:"forbid,omitempty"`
 	Keep     string `json:"keep,omitempty"` // how long it must be remembered; default past and future window
+	Mode     string `json:"mode,omitempty"` // unique (default), or increasing: a number above all earlier ones of the key
 }
 
 // Check is one condition beside the tag. Exactly one of Equal, Digest and
@@ -110,10 +134,13 @@ type Check struct {
 	Refuse string       `json:"refuse,omitempty"` // the message is refused with this reason
 }
 
-// EqualCheck demands that a source has a constant value.
+// EqualCheck demands that a source has a constant value, or that of another
+// source.
 type EqualCheck struct {
-	From  string `json:"from"`
-	Value string `json:"value"`
+	From   string `json:"from"`             // source; transforms may follow, as in path|decode
+	Value  string `json:"value,omitempty"`  // constant
+	Same   string `json:"same,omitempty"`   // instead: source of the value
+	Prefix bool   `json:"prefix,omitempty"` // more may follow the value, behind a slash
 }
 
 // DigestCheck demands that a source holds the digest of the body.

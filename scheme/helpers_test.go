@@ -14,12 +14,14 @@ func sha256Hex(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// plainTag and derived compute tags without the code under test.
-func plainTag(key, message string) string {
+// rawTag, plainTag and derived compute tags without the code under test.
+func rawTag(key, message string) []byte {
 	h := hmac.New(sha256.New, []byte(key))
 	h.Write([]byte(message))
-	return hex.EncodeToString(h.Sum(nil))
+	return h.Sum(nil)
 }
+
+func plainTag(key, message string) string { return hex.EncodeToString(rawTag(key, message)) }
 
 func derived(constant, key, message string) string {
 	h := hmac.New(sha256.New, []byte(constant))

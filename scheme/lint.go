@@ -63,6 +63,9 @@ func (b *builder) lint() Findings {
 func lintTime(b *builder) Findings {
 	p := b.program
 	accepted := b.format.UnsignedTime
+	if p.clock.window != nil && !p.covered(&p.covers, p.clock.window.source) {
+		return Findings{{"unsigned-window", "the window in " + p.place(p.clock.window.source) + " is outside the signed bytes, so anybody can widen it", "A35", true}}
+	}
 	switch {
 	case accepted != "" && accepted != "accepted-risk":
 		return Findings{{"unsigned-time", fmt.Sprintf("unsigned_time is %q, want accepted-risk", accepted), "A09", true}}
@@ -150,7 +153,7 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return left.source.kind != kMethod // methods end before a slash or a scheme
 	}
 	switch left.source.kind {
-	case kBody, kJSON, kForm, kQueryParam, kEither, kSecret:
+	case kBody, kBodyWithout, kJSON, kForm, kQueryParam, kEither, kArg, kPayload, kSecret:
 		return true
 	case kTime:
 		return !p.clock.format.digits && strings.ContainsAny(gap[:1], "-:., TZ+0123456789")
@@ -167,7 +170,7 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return false
 	case kPath:
 		return gap[0] > ' ' && gap[0] != '?'
-	case kQuery, kTarget, kURL:
+	case kQuery, kQueryWithout, kQueryBefore, kTarget, kURL:
 		return gap[0] > ' ' && gap[0] != '#'
 	case kHost, kHostname, kHostport, kScheme:
 		return gap[0] != '/' && gap[0] > ' '
@@ -179,7 +182,7 @@ func ambiguous(p *program, left *piece, gap string) bool {
 // old.
 func lintReplay(b *builder) Findings {
 	p := b.program
-	if p.fresh || p.nonce != nil {
+	if (p.fresh && !p.time.optional) || p.nonce != nil {
 		return nil
 	}
 	if b.format.Nonce != nil && b.format.Nonce.From == "tag" {

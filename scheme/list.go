@@ -27,6 +27,9 @@ func (l *List) check() error {
 	if l.Sep == "" {
 		return fmt.Errorf("list: no separator")
 	}
+	if l.Escape != "" && l.Escape != escapePercent {
+		return fmt.Errorf("list: escape: got %q, want %s", l.Escape, escapePercent)
+	}
 	if l.Unknown != "" && l.Unknown != "ignore" && l.Unknown != "refuse" {
 		return fmt.Errorf("list: unknown parts: got %q, want ignore or refuse", l.Unknown)
 	}
@@ -97,7 +100,7 @@ func (l *List) next(rest string, n int) (name, value, after string, err error) {
 	if l.Format == "quoted" {
 		return l.nextQuoted(rest)
 	}
-	piece, after, found := strings.Cut(rest, l.Sep)
+	piece, after, found := l.cut(rest)
 	if found && after == "" {
 		return "", "", "", sealwright.Refusef(sealwright.ErrMalformed, "%s ends with a separator", l.From)
 	}
@@ -116,6 +119,18 @@ func (l *List) next(rest string, n int) (name, value, after string, err error) {
 		return "", "", "", sealwright.Refusef(sealwright.ErrMalformed, "%s: part %d is not name%svalue", l.From, n+1, l.kv())
 	}
 	return name, value, after, nil
+}
+
+// cut splits rest at the first separator.
+func (l *List) cut(rest string) (piece, after string, found bool) {
+	if l.Run == "" {
+		return strings.Cut(rest, l.Sep)
+	}
+	i := strings.IndexAny(rest, l.Run)
+	if i < 0 {
+		return rest, "", false
+	}
+	return rest[:i], strings.TrimLeft(rest[i:], l.Run), true
 }
 
 // nextQuoted reads name="value" (RFC 9110 section 11.2). Escapes are the two of

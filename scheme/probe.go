@@ -88,7 +88,7 @@ func (pr *Probe) Read(m *sealwright.Message) Reading {
 		}
 	}
 	if p.list != nil {
-		text, ok, err := p.get(&p.listFrom, m, r.Claim)
+		text, ok, err := p.listText(m, r.Claim)
 		if err != nil || !ok {
 			note(err)
 		} else {

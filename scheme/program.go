@@ -25,6 +25,7 @@ type program struct {
 
 	list     *List
 	listFrom source
+	payload  *payload
 
 	tag     Tag
 	tags    []source
@@ -65,7 +66,10 @@ type value struct {
 type check struct {
 	conditions []condition
 	source     source
+	input      piece // with equal: the source and its transforms
 	equal      string
+	same       *source // instead of equal
+	begins     bool    // with equal and same: more may follow behind a slash
 	refuse     string
 	digest     transform // nil for equal and refuse
 	prefix     string
@@ -93,7 +97,7 @@ func (d *Definition) compile(params Params) (*program, *builder, error) {
 
 func (d *Definition) compileFormat(format *Format, params Params) (*program, *builder, error) {
 	b := &builder{def: d, params: params, format: format, program: &program{id: d.ID, tagPart: -1}}
-	for _, step := range []func() error{b.start, b.buildList, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage} {
+	for _, step := range []func() error{b.start, b.buildList, b.buildPayload, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage} {
 		if err := step(); err != nil {
 			return nil, nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 		}
@@ -214,6 +218,9 @@ func (b *builder) buildTag() error {
 	if p.tagEnc, err = canon.ParseEncoding(t.Encoding); err != nil {
 		return fmt.Errorf("tag: %w", err)
 	}
+	if t.Escape != "" && t.Escape != escapePercent {
+		return fmt.Errorf("tag: escape: got %q, want %s", t.Escape, escapePercent)
+	}
 	p.tagSize = p.algorithm.Size()
 	if t.Size != "" {
 		n, err := strconv.Atoi(t.Size)
@@ -241,11 +248,14 @@ func (b *builder) buildTag() error {
 
 func settable(s source) bool {
 	switch s.kind {
-	case kHeader, kQueryParam, kForm, kJSON, kEither, kPart:
+	case kHeader, kQueryParam, kForm, kJSON, kEither, kArg, kPart:
 		return true
 	}
 	return false
 }
+
+// escapePercent is the only escape around lists and tags.
+const escapePercent = "percent"
 
 func (b *builder) buildValues() error {
 	f, p := b.format, b.program
@@ -255,20 +265,26 @@ func (b *builder) buildValues() error {
 			return err
 		}
 	}
+	if v := f.Nonce; v != nil && v.Mode != "" && v.Mode != "unique" && v.Mode != "increasing" {
+		return fmt.Errorf("nonce: mode: got %q, want unique or increasing", v.Mode)
+	}
 	if v := f.Nonce; v != nil && b.set(v.If) && v.From != "tag" {
 		if p.nonce, err = b.value(v.From, "nonce", v.Optional, v.Forbid); err != nil {
 			return err
 		}
 	}
 	if v := f.Time; v != nil && b.set(v.If) {
-		if p.time, err = b.value(v.From, "time", false, ""); err != nil {
+		if p.time, err = b.value(v.From, "time", v.Optional, ""); err != nil {
 			return err
 		}
 		if p.clock, err = v.compile(); err != nil {
 			return err
 		}
+		if v.Window != nil {
+			p.clock.window, err = b.window(v.Window)
+		}
 	}
-	return nil
+	return err
 }
 
 // set reports whether the parameter is set, or none is asked for.
@@ -279,7 +295,7 @@ func (b *builder) value(from, what string, optional bool, forbid string) (*value
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if !settable(s) && s.kind != kLiteral {
+	if !settable(s) && s.kind != kLiteral && s.kind != kPayload {
 		return nil, fmt.Errorf("%s: %s cannot hold it", what, s)
 	}
 	return &value{source: s, what: what, optional: optional, forbid: forbid}, nil
@@ -310,8 +326,7 @@ func (b *builder) check(c *Check) (check, error) {
 	}
 	switch {
 	case c.Equal != nil && c.Digest == nil && c.Refuse == "":
-		out.equal = c.Equal.Value
-		out.source, err = b.source(c.Equal.From)
+		err = b.equalCheck(&out, c.Equal)
 	case c.Digest != nil && c.Equal == nil && c.Refuse == "":
 		err = b.digestCheck(&out, c.Digest)
 	case c.Refuse != "" && c.Equal == nil && c.Digest == nil:
@@ -320,6 +335,24 @@ func (b *builder) check(c *Check) (check, error) {
 		err = errors.New("want exactly one of equal, digest and refuse")
 	}
 	return out, err
+}
+
+func (b *builder) equalCheck(out *check, e *EqualCheck) error {
+	var err error
+	out.equal, out.begins = e.Value, e.Prefix
+	if e.Same != "" {
+		if e.Value != "" {
+			return errors.New("equal: both value and same are given")
+		}
+		s, err := b.source(e.Same)
+		if err != nil {
+			return err
+		}
+		out.same = &s
+	}
+	out.input, err = b.piece(e.From, "")
+	out.source = out.input.source
+	return err
 }
 
 func (b *builder) digestCheck(out *check, d *DigestCheck) error {
@@ -404,7 +437,7 @@ func (p *program) Parse(m *sealwright.Message, c *sealwright.Claim) error {
 }
 
 func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
-	text, ok, err := p.get(&p.listFrom, m, c)
+	text, ok, err := p.listText(m, c)
 	if err != nil {
 		return err
 	}
@@ -427,6 +460,18 @@ func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
 		}
 	}
 	return nil
+}
+
+// listText returns the text of the list, without its escapes.
+func (p *program) listText(m *sealwright.Message, c *sealwright.Claim) (string, bool, error) {
+	text, ok, err := p.get(&p.listFrom, m, c)
+	if err != nil || !ok || p.list.Escape == "" {
+		return text, ok, err
+	}
+	if text, err = canon.Unescape(text, false); err != nil {
+		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.list.From, err)
+	}
+	return text, true, nil
 }
 
 // addTags adds the tag, or the tags, that text holds.
@@ -452,6 +497,12 @@ func (p *program) addTag(c *sealwright.Claim, text string) error {
 		}
 		return sealwright.Refusef(sealwright.ErrMalformed, "signature in %s does not begin with %q", p.tag.From, p.tag.Prefix)
 	}
+	if p.tag.Escape != "" {
+		var err error
+		if body, err = canon.Unescape(body, false); err != nil {
+			return sealwright.Refusef(sealwright.ErrMalformed, "signature: %v", err)
+		}
+	}
 	if p.tag.Text == "hex" {
 		inner, err := p.tagEnc.DecodeString(body)
 		if err != nil {
@@ -476,15 +527,9 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 	if err != nil {
 		return err
 	}
-	if p.fresh {
-		t, err := p.clock.format.parse(at)
-		if err != nil {
-			return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.time.source, err)
-		}
-		if p.clock.expires {
-			c.Expires = t
-		} else {
-			c.At, c.Past, c.Future = t, p.clock.past, p.clock.future
+	if p.fresh && at != "" {
+		if err := p.setTime(at, m, c); err != nil {
+			return err
 		}
 	}
 	for i := range p.checks {
@@ -498,6 +543,23 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 		c.Covers = p.coverage(m, c)
 	}
 	return nil
+}
+
+// setTime fills the claim with the time that text says.
+func (p *program) setTime(text string, m *sealwright.Message, c *sealwright.Claim) error {
+	t, err := p.clock.format.parse(text)
+	if err != nil {
+		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.time.source, err)
+	}
+	if p.clock.expires {
+		c.Expires, c.Ahead = t, p.clock.future
+		return nil
+	}
+	c.At, c.Past, c.Future = t, p.clock.past, p.clock.future
+	if p.clock.window != nil {
+		c.Past, err = p.clock.window.past(p, m, c, c.Past)
+	}
+	return err
 }
 
 // read returns the value and keeps it in c.Values.
@@ -522,6 +584,52 @@ func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright
 	return text, nil
 }
 
+// payload is a compiled [Payload].
+type payload struct {
+	Payload
+	source   source
+	encoding canon.Encoding
+}
+
+func (b *builder) buildPayload() error {
+	d := b.format.Payload
+	if d == nil {
+		return nil
+	}
+	out := &payload{Payload: *d}
+	var err error
+	if out.source, err = b.source(d.From); err != nil {
+		return fmt.Errorf("payload: %w", err)
+	}
+	if out.encoding, err = canon.ParseEncoding(d.Encoding); err != nil {
+		return fmt.Errorf("payload: %w", err)
+	}
+	if d.Format != "json" && d.Format != "form" {
+		return fmt.Errorf("payload: format: got %q, want json or form", d.Format)
+	}
+	b.program.payload = out
+	return nil
+}
+
+// field returns the text of one field of the document.
+func (d *payload) field(p *program, name string, m *sealwright.Message, c *sealwright.Claim) (string, bool, error) {
+	text, ok, err := p.get(&d.source, m, c)
+	if err != nil || !ok {
+		return "", false, err
+	}
+	if d.Folded {
+		text = strings.NewReplacer("\r", "", "\n", "").Replace(text)
+	}
+	doc, err := d.encoding.DecodeString(text)
+	if err != nil {
+		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.place(d.source), err)
+	}
+	if d.Format == "json" {
+		return jsonField(doc, name)
+	}
+	return field(string(doc), name, "payload field")
+}
+
 // place names a source for people.
 func (p *program) place(s source) string {
 	if s.kind == kPart {
@@ -542,8 +650,22 @@ func (ck *check) policy(p *program, m *sealwright.Message, c *sealwright.Claim) 
 	if err != nil {
 		return err
 	}
-	if !ok || text != ck.equal {
-		return sealwright.Refusef(sealwright.ErrPolicy, "%s is %q, want %q", p.place(ck.source), text, ck.equal)
+	if ok && len(ck.input.transforms) > 0 {
+		out, err := p.text(&ck.input, m, c)
+		if err != nil {
+			return err
+		}
+		text = string(out)
+	}
+	want := ck.equal
+	if ck.same != nil {
+		if want, _, err = p.get(ck.same, m, c); err != nil {
+			return err
+		}
+	}
+	rest, match := strings.CutPrefix(text, want)
+	if !ok || !match || rest != "" && !(ck.begins && rest[0] == '/') {
+		return sealwright.Refusef(sealwright.ErrPolicy, "%s is %q, want %q", p.place(ck.source), text, want)
 	}
 	return nil
 }
@@ -641,7 +763,7 @@ func (c *clock) isFresh(text string, now time.Time) bool {
 		return false
 	}
 	if c.expires {
-		return !now.After(t)
+		return !now.After(t) && t.Sub(now) <= c.future
 	}
 	age := now.Sub(t)
 	return age <= c.past && -age <= c.future

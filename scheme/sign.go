@@ -46,7 +46,7 @@ func (p *program) keepList(m *sealwright.Message, c *sealwright.Claim) {
 	if p.list == nil {
 		return
 	}
-	text, ok, err := p.get(&p.listFrom, m, c)
+	text, ok, err := p.listText(m, c)
 	if !ok || err != nil {
 		return
 	}
@@ -89,10 +89,18 @@ func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f seal
 
 func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time.Time) error {
 	v := p.time
-	if v == nil {
+	if v == nil || v.optional && !p.has(v.source, m, c) {
 		return nil
 	}
-	if text, ok, err := p.get(&v.source, m, c); err == nil && ok && p.clock.isFresh(text, now) {
+	clock := p.clock
+	if w := clock.window; w != nil {
+		past, err := w.past(p, m, c, clock.past)
+		if err != nil {
+			return err
+		}
+		clock.past = past
+	}
+	if text, ok, err := p.get(&v.source, m, c); err == nil && ok && clock.isFresh(text, now) {
 		return nil
 	}
 	at := now
@@ -113,12 +121,20 @@ func (p *program) Attach(m *sealwright.Message, c *sealwright.Claim, tag []byte)
 	if p.tag.Text == "hex" {
 		text = p.tagEnc.EncodeToString([]byte(canon.Hex.EncodeToString(tag)))
 	}
-	text = p.tag.Prefix + text
+	text = p.tag.Prefix + escape(p.tag.Escape, text)
 	if p.tagPart < 0 {
 		return p.put(p.tags[0], m, c, text, false)
 	}
 	c.Values[valueParts+p.tagPart] = text
-	return p.put(p.listFrom, m, c, p.list.write(c.Values[valueParts:valueParts+len(p.list.Parts)]), false)
+	list := p.list.write(c.Values[valueParts : valueParts+len(p.list.Parts)])
+	return p.put(p.listFrom, m, c, escape(p.list.Escape, list), false)
+}
+
+func escape(how, text string) string {
+	if how == "" {
+		return text
+	}
+	return string(canon.AppendPercent(nil, text, canon.Unreserved))
 }
 
 // put writes text to its place. number means that it is a JSON number where the
@@ -136,6 +152,8 @@ func (p *program) put(s source, m *sealwright.Message, c *sealwright.Claim, text
 			return sealwright.Refusef(sealwright.ErrConfig, "header %s: value holds a line break", s.arg)
 		}
 		m.Header[s.arg] = []string{text}
+	case kArg:
+		return p.putArgument(s, m, c, text)
 	case kQueryParam:
 		path, query := m.Path(), putField(m.Query(), s.arg, text)
 		m.Target = path + "?" + query
@@ -154,6 +172,16 @@ func (p *program) put(s source, m *sealwright.Message, c *sealwright.Claim, text
 		return sealwright.Refusef(sealwright.ErrCannotSign, "%s cannot be written", s)
 	}
 	return nil
+}
+
+// putArgument writes text to the form if the message has one without the name
+// in its query, else to the query.
+func (p *program) putArgument(s source, m *sealwright.Message, c *sealwright.Claim, text string) error {
+	place := source{kind: kQueryParam, arg: s.arg}
+	if isForm(m) && !p.has(place, m, c) {
+		place.kind = kForm
+	}
+	return p.put(place, m, c, text, false)
 }
 
 // putField sets the field name of a query or form, in its place if it is there,
@@ -224,7 +252,7 @@ func putJSON(m *sealwright.Message, pointer, text string, number bool) error {
 
 // place writes the constant or the digest that the check demands.
 func (ck *check) place(p *program, m *sealwright.Message, c *sealwright.Claim) error {
-	if ck.refuse != "" || !settable(ck.source) || !holds(ck.conditions, m, c) {
+	if ck.refuse != "" || ck.same != nil || !settable(ck.source) || !holds(ck.conditions, m, c) {
 		return nil
 	}
 	if ck.digest == nil {
