@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/scheme"
+)
+
+// loadDefinition returns the preset of that name, or the definition in a file
+// if name is a path or ends with .json.
+func loadDefinition(name string) (*scheme.Definition, error) {
+	if name == "" {
+		return nil, fmt.Errorf("no scheme: give --scheme NAME; 'sealwright schemes' lists the names")
+	}
+	if strings.HasSuffix(name, ".json") || strings.ContainsAny(name, `/\`) {
+		data, err := readFile("scheme", name, maxScheme)
+		if err != nil {
+			return nil, err
+		}
+		d, err := scheme.Load(data, catalogue.Codes())
+		if err != nil {
+			return nil, fmt.Errorf("scheme in %s: %w", name, err)
+		}
+		return d, nil
+	}
+	names := catalogue.Names()
+	if !slices.Contains(names, name) {
+		return nil, unknownScheme(name, names)
+	}
+	return catalogue.Definition(name)
+}
+
+func unknownScheme(name string, names []string) error {
+	hint := ""
+	if near := nearest(name, names); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "? "
+	}
+	return fmt.Errorf("no scheme %q; %s'sealwright schemes' lists the names, and a file is named with .json at its end", name, hint)
+}
+
+// nearest returns up to three of names that name was likely meant to be, the
+// likeliest first: two typing errors away, or with name at the beginning.
+func nearest(name string, names []string) []string {
+	const most, farthest = 3, 2
+	type candidate struct {
+		name string
+		far  int
+	}
+	name = strings.ToLower(name)
+	var near []candidate
+	for _, n := range names {
+		far := distance(name, n)
+		if len(name) >= 3 && strings.HasPrefix(n, name) {
+			far = min(far, farthest)
+		}
+		if far <= farthest && far < len(name) {
+			near = append(near, candidate{n, far})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b candidate) int { return cmp.Compare(a.far, b.far) })
+	var out []string
+	for _, c := range near[:min(most, len(near))] {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// distance returns the Levenshtein distance between a and b in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// parseParams reads NAME=VALUE pairs. A name that stands several times is a
+// list.
+func parseParams(pairs []string) (scheme.Params, error) {
+	p := scheme.Params{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--param: got %q, want NAME=VALUE", pair)
+		}
+		p[name] = append(p[name], value)
+	}
+	return p, nil
+}

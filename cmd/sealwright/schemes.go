@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/scheme"
+)
+
+func newSchemes() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "schemes",
+		Short: "List the schemes, show one, test them with vectors",
+		Long: `List the schemes: the wire formats that sealwright signs and verifies.
+
+A verified scheme passes a vector that its provider or an official library has
+published; an unverified one was written from the documentation alone.`,
+		Example: `  sealwright schemes
+  sealwright schemes --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := summaries()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), list)
+			}
+			return printTable(cmd.OutOrStdout(), list)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
+	cmd.AddCommand(newSchemesShow(), newSchemesTest())
+	return cmd
+}
+
+// summary is a scheme in a list.
+type summary struct {
+	Name      string              `json:"name"`
+	Title     string              `json:"title,omitempty"`
+	Tier      scheme.Tier         `json:"tier"`
+	Direction string              `json:"direction"`
+	Covers    sealwright.Coverage `json:"covers"` // at its best
+}
+
+func summarise(d *scheme.Definition) summary {
+	return summary{Name: d.ID, Title: d.Title, Tier: d.Tier, Direction: d.Direction, Covers: d.Covers()}
+}
+
+func summaries() ([]summary, error) {
+	var list []summary
+	for _, name := range catalogue.Names() {
+		d, err := catalogue.Definition(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, summarise(d))
+	}
+	return list, nil
+}
+
+func printTable(w io.Writer, list []summary) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "NAME\tTIER\tCOVERS\n")
+	for _, s := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Tier, strings.Join(covered(s.Covers), ", "))
+	}
+	return t.Flush()
+}
+
+func newSchemesShow() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show one scheme: its rules, parameters and limits",
+		Long: `Show one scheme: what it does, what it covers and leaves open, and which
+parameters it takes. NAME may also be a FILE.json with a definition, which is
+checked.`,
+		Example: `  sealwright schemes show stripe
+  sealwright schemes show hmac-auth --json`,
+		Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := loadDefinition(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), struct {
+					summary
+					Warnings   []string           `json:"warnings,omitempty"`
+					Definition *scheme.Definition `json:"definition"`
+				}{summarise(d), d.Warnings(), d})
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), show(d))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the scheme as JSON, with its whole definition")
+	return cmd
+}
+
+// show returns the scheme for people.
+func show(d *scheme.Definition) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "  %-12s %s\n", name, printable(value))
+		}
+	}
+	fmt.Fprintf(&b, "%s (%s)\n", d.ID, d.Tier)
+	line("title", d.Title)
+	line("does", d.Doc)
+	line("direction", d.Direction)
+	line("source", d.Source)
+	line("algorithm", d.Algorithm)
+	line("covers", strings.Join(covered(d.Covers()), ", "))
+	line("leaves open", strings.Join(open(d.Covers()), ", "))
+	for _, l := range d.Limits {
+		line("limit", l)
+	}
+	for _, w := range d.Warnings() {
+		line("warning", w)
+	}
+	for _, name := range sortedNames(d.Params) {
+		line("parameter", name+": "+describeParam(d.Params[name]))
+	}
+	return b.String()
+}
+
+func describeParam(p scheme.Param) string {
+	var notes []string
+	if p.Required {
+		notes = append(notes, "required")
+	}
+	if p.List {
+		notes = append(notes, "repeatable")
+	}
+	if p.Default != "" {
+		notes = append(notes, fmt.Sprintf("default %q", p.Default))
+	}
+	if len(p.Values) > 0 {
+		notes = append(notes, "one of "+strings.Join(p.Values, ", "))
+	}
+	if notes == nil {
+		return p.Doc
+	}
+	return p.Doc + " (" + strings.Join(notes, "; ") + ")"
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

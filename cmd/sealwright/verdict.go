@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+)
+
+// describe returns the verdict for people. What was not verified is not shown
+// as covered.
+func describe(v sealwright.Verdict, hint string, colour bool) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "  %-12s %s\n", name, printable(value))
+		}
+	}
+	if v.Valid {
+		b.WriteString(paint("valid", green, colour) + " under " + v.Scheme + "\n")
+	} else {
+		b.WriteString(paint("NOT VALID", red, colour) + " under " + v.Scheme + ": " + string(v.Reason) + "\n")
+		line("why", v.Detail)
+		line("try", hint)
+	}
+	line("key", keyOf(v))
+	line("signed", signedAt(v))
+	if !v.Expires.IsZero() {
+		line("expires", v.Expires.UTC().Format(time.RFC3339))
+	}
+	if !v.Valid {
+		return b.String()
+	}
+	line("nonce", v.Nonce)
+	line("rendering", v.Rendering)
+	line("covers", strings.Join(covered(v.Covers), ", "))
+	line("leaves open", strings.Join(open(v.Covers), ", "))
+	for _, w := range v.Warnings {
+		line("warning", w)
+	}
+	return b.String()
+}
+
+// hint says what to look at first, for the most common causes.
+func hint(v sealwright.Verdict, r rawhttp.Request) string {
+	switch v.Reason {
+	case sealwright.ReasonMismatch, sealwright.ReasonDigest:
+		n := r.Message.Header["Content-Length"]
+		if has := strconv.Itoa(len(r.Message.Body)); len(n) == 1 && n[0] != has {
+			return "the body in the file has " + has + " bytes, but Content-Length says " + n[0]
+		}
+	case sealwright.ReasonUnknownKey:
+		return "name the key with --key-id, as the request does"
+	case sealwright.ReasonStale, sealwright.ReasonFuture:
+		return "give --now to verify as of another time"
+	}
+	return ""
+}
+
+func keyOf(v sealwright.Verdict) string {
+	var parts []string
+	if v.KeyID != "" {
+		parts = append(parts, strconv.Quote(v.KeyID))
+	}
+	if v.Version == 0 {
+		if v.KeyID != "" {
+			parts = append(parts, "as claimed")
+		}
+		return strings.Join(parts, ", ")
+	}
+	return strings.Join(append(parts, "version "+strconv.Itoa(v.Version), v.Algorithm.String()), ", ")
+}
+
+func signedAt(v sealwright.Verdict) string {
+	if v.At.IsZero() {
+		return ""
+	}
+	age := v.Age.Round(time.Millisecond)
+	text := fmt.Sprintf("%s, %v before now", v.At.UTC().Format(time.RFC3339Nano), age)
+	if age < 0 {
+		text = fmt.Sprintf("%s, %v after now", v.At.UTC().Format(time.RFC3339Nano), -age)
+	}
+	if !v.Valid && v.Reason != sealwright.ReasonStale && v.Reason != sealwright.ReasonFuture {
+		text += ", as claimed"
+	}
+	return text
+}
+
+// part is one part of a request that a signature may cover.
+type part struct {
+	name string
+	is   func(sealwright.Coverage) bool
+}
+
+func parts() []part {
+	return []part{
+		{"method", func(c sealwright.Coverage) bool { return c.Method }},
+		{"path", func(c sealwright.Coverage) bool { return c.Path }},
+		{"query", func(c sealwright.Coverage) bool { return c.Query }},
+		{"host", func(c sealwright.Coverage) bool { return c.Host }},
+		{"body", func(c sealwright.Coverage) bool { return c.Body }},
+		{"time", func(c sealwright.Coverage) bool { return c.Time }},
+		{"key id", func(c sealwright.Coverage) bool { return c.KeyID }},
+	}
+}
+
+// covered returns what c covers, by name; "nothing" if that is so.
+func covered(c sealwright.Coverage) []string {
+	var out []string
+	for _, p := range parts() {
+		if p.is(c) {
+			out = append(out, p.name)
+		}
+	}
+	for _, h := range c.Headers {
+		out = append(out, "header "+h)
+	}
+	for _, f := range c.Fields {
+		out = append(out, "field "+f)
+	}
+	if out == nil {
+		return []string{"nothing"}
+	}
+	return out
+}
+
+// open returns what c does not cover, by name.
+func open(c sealwright.Coverage) []string {
+	var out []string
+	for _, p := range parts() {
+		if !p.is(c) {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
+
+// Colours of a terminal (ECMA-48).
+const (
+	red   = "31"
+	green = "32"
+)
+
+func paint(s, colour string, on bool) string {
+	if !on {
+		return s
+	}
+	return "\x1b[1;" + colour + "m" + s + "\x1b[0m"
+}
