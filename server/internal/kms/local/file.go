@@ -108,13 +108,16 @@ func Add(path string) (keyID string, err error) {
 		return "", err
 	}
 	defer clear(text)
-	if n := len(text); n > 0 && text[n-1] != '\n' {
+	if _, err := parse(text); err != nil {
+		return "", fault.New(fault.Unavailable, "root key file %s: %v", path, err)
+	}
+	if text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
 	text = append(text, randomLine()...)
 	keys, err := parse(text)
 	if err != nil {
-		return "", fault.New(fault.Unavailable, "root key file %s: %v", path, err)
+		return "", fault.New(fault.Unavailable, "root key file %s cannot take another key: %v", path, err)
 	}
 	temp, err := writeTemp(path, text)
 	if err != nil {

@@ -81,16 +81,19 @@ func (w *Wrapper) Unwrap(_ context.Context, keyID string, blob, aad []byte) (sec
 		defer clear(plain)
 		return secret.New(plain), nil
 	}
-	return secret.Bytes{}, fault.New(fault.Unavailable, "root key in %s has id %s, the store was made with %s", w.path, ids(keys), keyID)
+	return secret.Bytes{}, fault.New(fault.Unavailable, "%s, the store was made with %s", describe(w.path, keys), keyID)
 }
 
-// ids lists the IDs of keys, the newest first.
-func ids(keys []rootKey) string {
-	list := make([]string, 0, len(keys))
-	for i := len(keys) - 1; i >= 0; i-- {
-		list = append(list, keys[i].id)
+// describe names the keys of a file, the newest first.
+func describe(path string, keys []rootKey) string {
+	if len(keys) == 1 {
+		return fmt.Sprintf("root key in %s has id %s", path, keys[0].id)
 	}
-	return strings.Join(list, " and ")
+	ids := make([]string, 0, len(keys))
+	for i := len(keys) - 1; i >= 0; i-- {
+		ids = append(ids, keys[i].id)
+	}
+	return fmt.Sprintf("root keys in %s have ids %s", path, strings.Join(ids, " and "))
 }
 
 // parse reads the text of a file of root keys. Errors name the line and show
