@@ -17,3 +17,9 @@ func (s *Store) Pragma(name string) (value string, err error) {
 
 // Checkpoint does what the writer does from time to time.
 func (s *Store) Checkpoint() { s.writer.checkpoint() }
+
+// Queued returns how many commits wait for the writer, MaxQueued at most.
+func (s *Store) Queued() int { return len(s.writer.operations) }
+
+// MaxQueued is how many commits can wait before others wait to wait.
+const MaxQueued = maxBatch
