@@ -70,7 +70,7 @@ func (e Encoding) base64() *base64.Encoding {
 	return nil
 }
 
-// Append appends the text of src to dst.
+// Append appends the text of src to dst. It panics if e is invalid.
 func (e Encoding) Append(dst, src []byte) []byte {
 	switch e {
 	case Hex, HexAny:
@@ -85,7 +85,7 @@ func (e Encoding) Append(dst, src []byte) []byte {
 	return e.base64().AppendEncode(dst, src)
 }
 
-// EncodeToString returns the text of src.
+// EncodeToString returns the text of src. It panics if e is invalid.
 func (e Encoding) EncodeToString(src []byte) string { return string(e.Append(nil, src)) }
 
 // Decode writes the bytes that text stands for to dst and returns their

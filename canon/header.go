@@ -86,7 +86,8 @@ func AppendUpper(dst []byte, s string) []byte {
 
 // Authority returns host in lower case and without the port that is the
 // default of the URL scheme: 443 for https, 80 for http. It returns host
-// itself if nothing changes.
+// itself if nothing changes. Only ASCII letters have a lower case here, so that
+// no other letter can stand for one of them.
 func Authority(host, scheme string) string {
 	switch scheme {
 	case "https", "":
@@ -94,12 +95,22 @@ func Authority(host, scheme string) string {
 	case "http":
 		host = strings.TrimSuffix(host, ":80")
 	}
-	return strings.ToLower(host)
+	return lower(host)
+}
+
+// lower is [AppendLower] for strings; it returns s itself if nothing changes.
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return string(AppendLower(nil, s))
+		}
+	}
+	return s
 }
 
 // MediaType returns the media type of a Content-Type value, lower case and
 // without parameters.
 func MediaType(contentType string) string {
 	t, _, _ := strings.Cut(contentType, ";")
-	return strings.ToLower(TrimOWS(t))
+	return lower(TrimOWS(t))
 }

@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,12 +32,12 @@ func JSONValue(doc []byte, pointer string) (raw []byte, offset int, found bool, 
 		if !ok {
 			return nil, 0, false, fmt.Errorf("%w: pointer %q does not begin with a slash", ErrJSON, pointer)
 		}
-		token, next, more := strings.Cut(rest, "/")
-		pointer = ""
-		if more {
-			pointer = "/" + next
+		part, _, _ := strings.Cut(rest, "/")
+		pointer = rest[len(part):]
+		token, err := pointerToken(part)
+		if err != nil {
+			return nil, 0, false, err
 		}
-		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 		s.pos = at
 		at, end, found, err = s.child(token)
 		if err != nil || !found {
@@ -44,6 +45,30 @@ func JSONValue(doc []byte, pointer string) (raw []byte, offset int, found bool, 
 		}
 	}
 	return doc[at:end], at, true, nil
+}
+
+// pointerToken returns the member name or index that a part of a pointer stands
+// for, ~1 as a slash and ~0 as a tilde.
+func pointerToken(part string) (string, error) {
+	if !strings.Contains(part, "~") {
+		return part, nil
+	}
+	var token []byte
+	for i := 0; i < len(part); i++ {
+		c := part[i]
+		if c == '~' {
+			i++
+			switch {
+			case i < len(part) && part[i] == '0':
+			case i < len(part) && part[i] == '1':
+				c = '/'
+			default:
+				return "", fmt.Errorf("%w: pointer part %q has a tilde without 0 or 1 behind it", ErrJSON, part)
+			}
+		}
+		token = append(token, c)
+	}
+	return string(token), nil
 }
 
 // JSONText returns the text form of the scalar raw: the content of a string,
@@ -162,7 +187,7 @@ func (s *scanner) member(token string) (at, end int, found bool, err error) {
 		if s.doc[s.pos] == '}' {
 			return at, end, found, nil
 		}
-		name, err := JSONText(s.str())
+		asked, err := isName(s.str(), token)
 		if err != nil {
 			return 0, 0, false, err
 		}
@@ -171,7 +196,7 @@ func (s *scanner) member(token string) (at, end int, found bool, err error) {
 		s.space()
 		start := s.pos
 		s.value()
-		if name == token {
+		if asked {
 			if found {
 				return 0, 0, false, fmt.Errorf("%w: member %q stands twice", ErrJSON, token)
 			}
@@ -182,4 +207,13 @@ func (s *scanner) member(token string) (at, end int, found bool, err error) {
 			s.pos++
 		}
 	}
+}
+
+// isName reports whether the member name raw, with quotes, stands for token.
+func isName(raw []byte, token string) (bool, error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1:len(raw)-1]) == token, nil
+	}
+	name, err := JSONText(raw)
+	return name == token, err
 }
