@@ -189,7 +189,7 @@ func TestJSONValueOtherDuplicates(t *testing.T) {
 }
 
 func TestJSONValueDeep(t *testing.T) {
-	const depth = 9999 // encoding/json takes 10,000 levels
+	const depth = 2000
 	doc := strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
 	raw, at, found, err := canon.JSONValue([]byte(doc), strings.Repeat("/a", depth))
 	if err != nil || !found || string(raw) != "1" || at != 5*depth {
