@@ -8,6 +8,8 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/scheme"
+	"github.com/sealwright/sealwright/scheme/rfc9421"
+	"github.com/sealwright/sealwright/scheme/sigv4"
 )
 
 //go:embed *.json
@@ -16,7 +18,10 @@ var files embed.FS
 // Codes returns the canonicalisers that are code, by the name that
 // definitions use.
 func Codes() map[string]scheme.Constructor {
-	return map[string]scheme.Constructor{}
+	return map[string]scheme.Constructor{
+		"rfc9421": rfc9421.New,
+		"sigv4":   sigv4.New,
+	}
 }
 
 // Names returns the IDs of all presets, sorted.
