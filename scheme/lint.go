@@ -54,7 +54,11 @@ func (b *builder) lint() Findings {
 	for _, rule := range []func(*builder) Findings{
 		lintTime, lintCoverage, lintBorders, lintReplay, lintStrength, lintSecret,
 	} {
-		f = append(f, rule(b)...)
+		for _, x := range rule(b) {
+			if !slices.Contains(f, x) { // renderings repeat each other
+				f = append(f, x)
+			}
+		}
 	}
 	return f
 }
@@ -130,7 +134,7 @@ func lintBorders(b *builder) Findings {
 			}
 		}
 	}
-	return slices.CompactFunc(f, func(a, b Finding) bool { return a.Text == b.Text })
+	return f
 }
 
 func border(p *program, left *piece, gap string) Finding {
@@ -172,8 +176,10 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return gap[0] > ' ' && gap[0] != '?'
 	case kQuery, kQueryWithout, kQueryBefore, kTarget, kURL:
 		return gap[0] > ' ' && gap[0] != '#'
-	case kHost, kHostname, kHostport, kScheme:
+	case kHost, kHostname, kHostport:
 		return gap[0] != '/' && gap[0] > ' '
+	case kScheme:
+		return false
 	}
 	return false
 }
@@ -202,6 +208,12 @@ func lintStrength(b *builder) Findings {
 	}
 	if p.tagEnc.String() == "hex-any" {
 		f = append(f, Finding{"lenient", "tags are accepted in either case", "A30", false})
+	}
+	if p.tag.Escape != "" {
+		f = append(f, Finding{"lenient", "tags are accepted with any percent-encoding", "A30", false})
+	}
+	if p.tag.Padded {
+		f = append(f, Finding{"lenient", "tags are accepted with and without padding", "A30", false})
 	}
 	return f
 }

@@ -1,0 +1,433 @@
+package scheme
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/secret"
+)
+
+// Explain returns a page in Markdown that says how the scheme works: what is
+// signed, in words, where everything stands, its parameters and limits, and the
+// first known answer as an example with its signed string. It is made from the
+// definition alone.
+func (d *Definition) Explain() string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	title := d.Title
+	if title == "" {
+		title = d.ID
+	}
+	p("# %s\n\n", title)
+	p("Preset `%s`, %s, %s.\n\n%s\n\n", d.ID, d.Direction, tierWords[d.Tier], d.Doc)
+	d.explainFormat(p)
+	d.explainParams(p)
+	p("## What it protects\n\n")
+	p("%s\n\n", coverageWords(d.Covers()))
+	for _, l := range d.Limits {
+		p("- %s\n", l)
+	}
+	for _, w := range d.Warnings() {
+		p("- weakness: %s\n", w)
+	}
+	p("\n")
+	d.explainExample(p)
+	p("## Source\n\n%s\n", d.Source)
+	return b.String()
+}
+
+var tierWords = map[Tier]string{
+	Verified:   "verified: a published vector passes",
+	Unverified: "unverified: written from the documentation, no published vector is known",
+}
+
+func (d *Definition) explainFormat(p func(string, ...any)) {
+	if d.Code != "" {
+		p("The signed string is made by the canonicaliser `%s`; see [its page](../%s.md).\n\n", d.Code, d.Code)
+		return
+	}
+	probe, err := d.Probe(d.exampleParams())
+	if err != nil {
+		return
+	}
+	f := probe.Format()
+	p("## Signed string\n\n")
+	list := f.Renderings
+	if len(list) == 0 {
+		list = []Rendering{{Message: f.Message}}
+	}
+	for _, r := range list {
+		if r.Name != "" {
+			p("%s:\n\n", strings.ToUpper(r.Name[:1])+r.Name[1:])
+		}
+		if len(r.Message) == 0 {
+			p("1. nothing: the message is empty\n")
+		}
+		n := 0
+		for _, s := range r.Message {
+			for _, line := range segmentWords(s) {
+				n++
+				p("%d. %s\n", n, line)
+			}
+		}
+		p("\n")
+	}
+	p("## Where things stand\n\n| what | where |\n|---|---|\n")
+	row := func(what, where string) { p("| %s | %s |\n", what, strings.ReplaceAll(where, "|", "\\|")) }
+	row("algorithm", "`"+f.Algorithm+"`, pinned")
+	row("tag", tagWords(f))
+	row("key", keyWords(f.Key))
+	if f.KeyID != nil {
+		row("key ID", sourceWords(f.KeyID.From))
+	}
+	if t := f.Time; t != nil && (t.If == "" || d.exampleParams().Get(t.If) != "") {
+		row("time", timeWords(t))
+	}
+	if n := f.Nonce; n != nil {
+		row("nonce", nonceWords(n))
+	}
+	for _, c := range f.Checks {
+		row("check", checkWords(c))
+	}
+	p("\n")
+}
+
+func (d *Definition) explainParams(p func(string, ...any)) {
+	if len(d.Params) == 0 {
+		return
+	}
+	p("## Parameters\n\n| name | meaning |\n|---|---|\n")
+	for _, name := range d.paramNames() {
+		q := d.Params[name]
+		text := q.Doc
+		if q.Required {
+			text += " (required)"
+		}
+		if q.List {
+			text += "; a list"
+		}
+		if len(q.Values) > 0 {
+			text += "; one of " + strings.Join(q.Values, ", ")
+		}
+		if q.Default != "" {
+			text += "; default `" + q.Default + "`"
+		}
+		p("| `%s` | %s |\n", name, strings.ReplaceAll(text, "|", "\\|"))
+	}
+	p("\n")
+}
+
+// segmentWords says in words what a segment writes.
+func segmentWords(s Segment) []string {
+	when := ""
+	if len(s.If) > 0 {
+		when = " (if " + strings.ReplaceAll(strings.Join(s.If, " and "), "!", "not ") + ")"
+	}
+	switch {
+	case s.Fields != nil:
+		return []string{fieldsWords(s.Fields) + when}
+	case s.Headers != nil:
+		return []string{fmt.Sprintf("the headers that %s names, each as `%s`, joined by %s", sourceWords(s.Headers.List), s.Headers.Line, literalWords(s.Headers.Join)) + when}
+	}
+	var out []string
+	for text := s.Text; text != ""; {
+		open := strings.IndexByte(text, '{')
+		if open != 0 || strings.HasPrefix(text, "{{") {
+			end := len(text)
+			if open > 0 {
+				end = open
+			}
+			out = append(out, literalWords(text[:end])+when)
+			text = text[end:]
+			continue
+		}
+		end := strings.IndexByte(text, '}')
+		if end < 0 {
+			break
+		}
+		out = append(out, exprWords(text[1:end], s.Names)+when)
+		text = text[end+1:]
+	}
+	return out
+}
+
+func literalWords(s string) string {
+	switch s {
+	case "\n":
+		return "a line feed"
+	case "":
+		return "nothing"
+	case " ":
+		return "a blank"
+	}
+	return "the text `" + strings.ReplaceAll(s, "\n", "\\n") + "`"
+}
+
+var plainWords = map[string]string{
+	"method": "the method", "scheme": "the URL scheme", "host": "the host as received", "hostname": "the host without its port",
+	"hostport": "the host with its port", "path": "the path as received", "query": "the query as received", "target": "path and query as received",
+	"url": "the full URL", "body": "the raw body", "status": "the status of the response", "time": "the time as it stands", "nonce": "the nonce",
+	"keyid": "the key ID", "secret": "the secret",
+}
+
+var transformWords = map[string]string{
+	"lower": "in lower case", "upper": "in upper case", "trim": "without blanks at its ends", "fold": "with single blanks",
+	"percent": "percent-encoded", "percent-path": "percent-encoded but for slashes", "percent-form": "form-encoded", "decode": "percent-decoded",
+	"decode-form": "form-decoded", "hex": "in hex", "HEX": "in upper-case hex", "base64": "in base64", "base64url": "in base64url",
+	"uri": "through encodeURI", "uri-component": "through encodeURIComponent",
+}
+
+func exprWords(expr, names string) string {
+	parts := strings.Split(expr, "|")
+	name := strings.TrimSuffix(parts[0], "?")
+	if names == "json" && !strings.Contains(name, ":") {
+		name = "json:" + name
+	}
+	text := sourceWords(name)
+	for _, t := range parts[1:] {
+		if w, ok := transformWords[t]; ok {
+			text += ", " + w
+		} else {
+			text = "the " + t + " of " + text
+		}
+	}
+	if strings.HasSuffix(parts[0], "?") {
+		text += ", empty if absent"
+	}
+	return text
+}
+
+// sourceWords names a source for people.
+func sourceWords(s string) string {
+	if w, ok := plainWords[s]; ok {
+		return w
+	}
+	kind, arg, _ := strings.Cut(s, ":")
+	switch kind {
+	case "header":
+		return "the header `" + arg + "`"
+	case "query":
+		return "the query parameter `" + arg + "`"
+	case "form":
+		return "the form field `" + arg + "`"
+	case "json":
+		return "the field `" + arg + "` of the JSON body"
+	case "part":
+		return "the part `" + arg + "`"
+	case "field":
+		return "the header or JSON field `" + arg + "`"
+	case "param":
+		return "the parameter `" + arg + "`"
+	}
+	return "`" + s + "`"
+}
+
+func fieldsWords(f *FieldsSegment) string {
+	text := "the parameters of the " + strings.Join(f.From, " and the ")
+	if len(f.Omit) > 0 {
+		text += " but " + strings.Join(f.Omit, " and ")
+	}
+	how := []string{}
+	if f.Decode != "" && f.Decode != "raw" {
+		how = append(how, "decoded")
+	}
+	if f.Encode != "" && f.Encode != "raw" {
+		how = append(how, "encoded again ("+f.Encode+")")
+	}
+	if f.Sort != "" && f.Sort != "none" {
+		how = append(how, "sorted by "+f.Sort)
+	}
+	if f.Repeat == "first" {
+		how = append(how, "each name with its first value")
+	}
+	if len(how) > 0 {
+		text += ", " + strings.Join(how, ", ")
+	}
+	return text + fmt.Sprintf("; %s between name and value, %s between pairs", literalWords(f.KV), literalWords(f.Join))
+}
+
+func tagWords(f *Format) string {
+	t := f.Tag
+	text := sourceWords(t.From)
+	if strings.HasPrefix(t.From, "part:") && f.List != nil {
+		text += " of " + sourceWords(f.List.From)
+	}
+	if t.Prefix != "" {
+		text += " after `" + t.Prefix + "`"
+	}
+	text += ", " + t.Encoding
+	for _, a := range t.Also {
+		text += ", or " + sourceWords(a)
+	}
+	return text
+}
+
+func keyWords(k *Key) string {
+	if k == nil {
+		return ""
+	}
+	text := "the secret as text"
+	if k.Encoding != "utf8" {
+		text = "the secret, decoded from " + k.Encoding
+	}
+	if k.Strip != "" {
+		text += ", without the prefix `" + k.Strip + "`"
+	}
+	if k.Text != "" {
+		text += ", as `" + strings.ReplaceAll(k.Text, "\n", "\\n") + "`"
+	}
+	for _, s := range k.Steps {
+		switch {
+		case s.HMAC != "":
+			text += ", then the HMAC of `" + s.HMAC + "` under it"
+		case s.Constant != "":
+			text += ", then its HMAC under the key `" + s.Constant + "`"
+		default:
+			text += ", then its " + s.Hash
+		}
+		if s.As != "" && s.As != "raw" {
+			text += " in " + s.As
+		}
+	}
+	return text
+}
+
+func timeWords(t *Time) string {
+	text := sourceWords(t.From) + ", " + t.Format
+	if t.Kind == "expires" {
+		return text + ", the last valid instant"
+	}
+	past, future := t.Past, t.Future
+	if past == "" {
+		past = "300s"
+	}
+	if future == "" {
+		future = "300s"
+	}
+	return text + ", at most " + past + " old and " + future + " ahead"
+}
+
+func nonceWords(n *Nonce) string {
+	if n.From == "tag" {
+		return "none: the tag itself is remembered for " + n.Keep
+	}
+	text := sourceWords(n.From)
+	if n.Optional {
+		text += ", optional"
+	}
+	return text
+}
+
+func checkWords(c Check) string {
+	text := ""
+	switch {
+	case c.Equal != nil && c.Equal.Same != "":
+		text = sourceWords(c.Equal.From) + " must equal " + sourceWords(c.Equal.Same)
+	case c.Equal != nil:
+		text = sourceWords(c.Equal.From) + " must be `" + c.Equal.Value + "`"
+	case c.Digest != nil:
+		text = sourceWords(c.Digest.From) + " must be the " + c.Digest.Hash + " of the body in " + c.Digest.Encoding
+		if c.Digest.Optional {
+			text += ", where it is there"
+		}
+	default:
+		text = "refused: " + c.Refuse
+	}
+	if len(c.If) > 0 {
+		text += ", if " + strings.ReplaceAll(strings.Join(c.If, " and "), "!", "not ")
+	}
+	return text
+}
+
+func coverageWords(c sealwright.Coverage) string {
+	var yes, no []string
+	for _, x := range []struct {
+		name string
+		ok   bool
+	}{{"method", c.Method}, {"path", c.Path}, {"query", c.Query}, {"host", c.Host}, {"body", c.Body}, {"time", c.Time}, {"key ID", c.KeyID}} {
+		if x.ok {
+			yes = append(yes, x.name)
+		} else {
+			no = append(no, x.name)
+		}
+	}
+	text := "Covered: " + strings.Join(yes, ", ")
+	if len(yes) == 0 {
+		text = "Covered: nothing as a whole"
+	}
+	if len(c.Headers) > 0 {
+		text += "; the headers " + strings.Join(c.Headers, ", ")
+	}
+	if len(c.Fields) > 0 {
+		text += "; the fields " + strings.Join(c.Fields, ", ")
+	}
+	return text + ". Not covered: " + strings.Join(no, ", ") + "."
+}
+
+// explainExample shows the first known answer as it goes over the wire.
+func (d *Definition) explainExample(p func(string, ...any)) {
+	if len(d.Examples) == 0 {
+		return
+	}
+	v := &d.Examples[0]
+	p("## Example\n\nSecret `%s`", v.Secret)
+	if v.KeyID != "" {
+		p(", key ID `%s`", v.KeyID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Params)) {
+		p(", `%s` = `%s`", name, strings.Join(v.Params[name], "`, `"))
+	}
+	if v.Now != 0 {
+		p(", verified at Unix time %d", v.Time().Unix())
+	}
+	p(".\n\n```http\n%s\n```\n\n", v.Request.text())
+	if v.Response != nil {
+		r := Request{Headers: v.Response.Headers, Body: v.Response.Body}
+		p("Answered by the signed response:\n\n```http\nHTTP/1.1 %d\n%s\n```\n\n", v.Response.Status, r.fields())
+	}
+	s, err := d.New(v.Params)
+	if err != nil {
+		return
+	}
+	m, err := v.Message()
+	if err != nil {
+		return
+	}
+	signed, _, err := sealwright.SignedBytes(s, &keyring.Key{ID: v.KeyID, Secret: secret.FromString(v.Secret)}, m)
+	if err != nil || slices.Contains(d.Warnings(), "the secret is part of the signed bytes, which must never be logged") {
+		return
+	}
+	p("Signed string, as a quoted text:\n\n```\n%q\n```\n\n", signed[0])
+}
+
+// text returns the request as it goes over the wire, with line feeds.
+func (r *Request) text() string {
+	_, host, target, err := sealwright.SplitURL(r.URL)
+	if err != nil || target == "" {
+		target = "/"
+	}
+	head := r.Method + " " + target + " HTTP/1.1\n"
+	if _, ok := r.Headers["Host"]; !ok {
+		head += "Host: " + host + "\n"
+	}
+	return head + r.fields()
+}
+
+func (r *Request) fields() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		for _, v := range r.Headers[name] {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	b.WriteByte('\n')
+	if r.BodyBase64 != "" {
+		fmt.Fprintf(&b, "(body in base64) %s", r.BodyBase64)
+	}
+	b.WriteString(r.Body)
+	return b.String()
+}
