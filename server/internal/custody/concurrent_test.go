@@ -12,6 +12,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
 )
 
@@ -43,16 +44,7 @@ func TestNoStoreCall(t *testing.T) {
 // verifies, versions only go up, and tags of before verify on.
 func TestRotateWhileSigning(t *testing.T) {
 	h := newHouse(t)
-	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
-	if err != nil {
-		t.Fatalf("Open: %v", err)
-	}
-	defer func() {
-		if err := st.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	}()
-	s := h.open(t, st)
+	s := h.open(t, openSQLite(t))
 	const keys, rotations = 3, 15
 	var rotating, signing sync.WaitGroup
 	var stop atomic.Bool
@@ -144,6 +136,127 @@ func TestRotateInTwoServices(t *testing.T) {
 	}
 	if n := int64(len(h.log(t))); n != done.Load()+2 {
 		t.Errorf("log has %d entries, want %d", n, done.Load()+2)
+	}
+}
+
+// Many rotate one key in one process: they wait for each other, so each of
+// them succeeds.
+func TestRotateInOneService(t *testing.T) {
+	h := newHouse(t)
+	s := h.open(t, openSQLite(t))
+	if _, err := s.Create(t.Context(), admin, custody.CreateKey{Name: "a"}); err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	const n = 20
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			if _, err := s.Rotate(t.Context(), admin, "a", 0); err != nil {
+				t.Errorf("Rotate: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if k, err := s.Get(tenant, "a"); err != nil || k.Signing != n+1 {
+		t.Errorf("Get: got version %d, %v, want %d", k.Signing, err, n+1)
+	}
+}
+
+// Many make keys at the same time. The store answers them in batches, so that
+// they show their keys at the same moment.
+func TestCreateInOneService(t *testing.T) {
+	h := newHouse(t)
+	s := h.open(t, openSQLite(t))
+	const n = 500
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() {
+			if _, err := s.Create(t.Context(), admin, custody.CreateKey{Name: fmt.Sprint(i)}); err != nil {
+				t.Errorf("Create: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	for i := range n {
+		if _, err := s.Get(tenant, fmt.Sprint(i)); err != nil {
+			t.Errorf("Get: %v", err)
+		}
+	}
+	if keys, _, err := s.List(tenant, "", custody.MaxList); err != nil || len(keys) != n || s.Count() != n {
+		t.Errorf("List: got %d keys, %v and Count %d, want %d", len(keys), err, s.Count(), n)
+	}
+}
+
+func openSQLite(t *testing.T) *sqlite.Store {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return st
+}
+
+// overtaken is a store on which others are faster: they change the record
+// before each of the next commits.
+type overtaken struct {
+	custody.Store
+	by    func()
+	times int
+	fail  error // what the commits return instead of being made; nil makes them
+}
+
+func (o *overtaken) Commit(ctx context.Context, c store.Change) (int64, error) {
+	if o.times == 0 {
+		return o.Store.Commit(ctx, c)
+	}
+	o.times--
+	o.by()
+	if o.fail != nil {
+		return 0, o.fail
+	}
+	return o.Store.Commit(ctx, c)
+}
+
+func TestOvertaken(t *testing.T) {
+	for _, tt := range []struct {
+		times int
+		want  fault.Kind
+	}{{1, 0}, {2, 0}, {3, fault.Conflict}} {
+		h := newHouse(t)
+		h.create(t, "a")
+		first := &overtaken{Store: h.store, times: tt.times, by: func() { h.rotate(t, "a") }}
+		s := h.open(t, first)
+		k, err := s.Rotate(t.Context(), admin, "a", 0)
+		wantKind(t, fmt.Sprintf("Rotate, overtaken %d times", tt.times), err, tt.want)
+		if err == nil && k.Signing != tt.times+2 {
+			t.Errorf("Rotate, overtaken %d times: got version %d, want %d", tt.times, k.Signing, tt.times+2)
+		}
+		fresh, getErr := h.open(t, h.store).Get(tenant, "a")
+		if want := 1 + tt.times + map[bool]int{true: 1, false: 0}[err == nil]; getErr != nil || fresh.Signing != want {
+			t.Errorf("overtaken %d times: the store has version %d, %v, want %d", tt.times, fresh.Signing, getErr, want)
+		}
+	}
+}
+
+// A commit that failed is not taken for the one of somebody else that made the
+// same version.
+func TestOvertakenWhileTheAnswerIsLost(t *testing.T) {
+	h := newHouse(t)
+	h.create(t, "a")
+	first := &overtaken{
+		Store: h.store, times: 1, by: func() { h.rotate(t, "a") }, fail: fault.New(fault.Unavailable, "store is gone"),
+	}
+	s := h.open(t, first)
+	_, err := s.Rotate(t.Context(), admin, "a", 0)
+	wantKind(t, "Rotate", err, fault.Unavailable)
+	k, err := s.Rotate(t.Context(), admin, "a", 0)
+	if err != nil || k.Signing != 3 {
+		t.Errorf("Rotate again: got version %d, %v, want 3", k.Signing, err)
 	}
 }
 

@@ -148,11 +148,7 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 		c.Puts = append(c.Puts, *dataKeyRecord)
 		c.Entries = append(c.Entries, s.entry(caller, "datakey.create", *dataKeyRecord, nil))
 	}
-	k, err := s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, detail{
+	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, detail{
 		"key_id": doc.KeyID, "algorithm": doc.Algorithm, "exportable": doc.Exportable, "origin": origin, "version": 1,
 	}))
-	if err == nil && dataKeyRecord != nil {
-		s.keepDataKey(d)
-	}
-	return k, err
 }
