@@ -2,6 +2,7 @@ package scheme
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
@@ -16,7 +17,7 @@ func (p *program) conditional() bool {
 			}
 		}
 	}
-	if p.time != nil && p.time.optional {
+	if p.time != nil && (p.time.optional || len(p.time.also) > 0) {
 		return true
 	}
 	return slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && (len(c.conditions) > 0 || c.optional) })
@@ -81,7 +82,7 @@ func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwrigh
 			cov.Body = true
 		}
 	}
-	if p.time != nil && p.covered(&cov, p.time.source) {
+	if p.time != nil && p.covered(&cov, *p.where(p.time, m, c)) {
 		cov.Time = best || !p.time.optional || c.Values[valueTime] != ""
 	}
 	if p.keyID != nil && p.covered(&cov, p.keyID.source) {
@@ -125,7 +126,9 @@ func (p *program) cover(cov *sealwright.Coverage, s source) {
 	case kTime:
 		if p.time != nil {
 			cov.Time = true
-			p.cover(cov, p.time.source)
+			if len(p.time.also) == 0 {
+				p.cover(cov, p.time.source)
+			}
 		}
 	case kNonce:
 		if p.nonce != nil {
@@ -208,6 +211,7 @@ func (p *program) coverHeaders(cov *sealwright.Coverage, h *headers, m *sealwrig
 		}
 	}
 	for _, n := range names {
+		n, _, _ = strings.Cut(n, "|")
 		if t, ok := h.derived[n]; ok {
 			for i := range t {
 				p.cover(cov, t[i].source)

@@ -74,12 +74,12 @@ type Part struct {
 }
 
 // Payload is a value that holds a document in base64. Its fields are the source
-// payload:NAME.
+// payload:NAME. The tag covers the text as it stands, so line breaks and padding
+// in it do not matter.
 type Payload struct {
-	From     string `json:"from"`             // source
-	Encoding string `json:"encoding"`         // of package canon
-	Folded   bool   `json:"folded,omitempty"` // the text may hold line breaks, which do not count
-	Format   string `json:"format"`           // json or form
+	From     string `json:"from"`     // source
+	Encoding string `json:"encoding"` // base64 or base64url
+	Format   string `json:"format"`   // json or form
 }
 
 // Tag is where the tag stands.
@@ -92,19 +92,21 @@ type Tag struct {
 	Size     string   `json:"size,omitempty"`     // bytes of a truncated tag, at least 16
 	Text     string   `json:"text,omitempty"`     // hex: the encoding is applied to the hex text of the tag
 	Escape   string   `json:"escape,omitempty"`   // percent: the encoded tag is percent-encoded
+	Padded   bool     `json:"padded,omitempty"`   // padding may follow, though the encoding has none
 	Optional bool     `json:"optional,omitempty"` // with also: this one may be absent
 }
 
 // Time is where the time stands and which times are fresh.
 type Time struct {
-	From     string  `json:"from"`
-	If       string  `json:"if,omitempty"`
-	Optional bool    `json:"optional,omitempty"` // may be absent; then the message has no time
-	Format   string  `json:"format"`             // unix, unix-ms, rfc3339 … see docs/schemes/format.md
-	Kind     string  `json:"kind,omitempty"`     // issued (default) or expires
-	Past     string  `json:"past,omitempty"`     // how old, inclusive, default 300s; of an expiry: how long a signature lives
-	Future   string  `json:"future,omitempty"`   // how far ahead, inclusive; default 300s, of an expiry 168h
-	Window   *Window `json:"window,omitempty"`   // the client may choose Past
+	From     string   `json:"from"`
+	Also     []string `json:"also,omitempty"` // further sources; the first that is there counts
+	If       string   `json:"if,omitempty"`
+	Optional bool     `json:"optional,omitempty"` // may be absent; then the message has no time
+	Format   string   `json:"format"`             // unix, unix-ms, rfc3339 … see docs/schemes/format.md
+	Kind     string   `json:"kind,omitempty"`     // issued (default) or expires
+	Past     string   `json:"past,omitempty"`     // how old, inclusive, default 300s; of an expiry: how long a signature lives
+	Future   string   `json:"future,omitempty"`   // how far ahead, inclusive; default 300s, of an expiry 168h
+	Window   *Window  `json:"window,omitempty"`   // the client may choose Past
 }
 
 // Window is a value with which the client chooses how old its message may
@@ -224,7 +226,7 @@ type HeadersSegment struct {
 	Join    string            `json:"join"`              // between lines
 	Sort    bool              `json:"sort,omitempty"`    // by lower-case name; else as listed
 	Value   string            `json:"value,omitempty"`   // trim (default), fold, raw, lower
-	Require []string          `json:"require,omitempty"` // names that must be listed
+	Require []string          `json:"require,omitempty"` // names that must be listed; a|b is one of them
 	Derived map[string]string `json:"derived,omitempty"` // names that are templates, never headers
 	Sign    []string          `json:"sign,omitempty"`    // names that a signer lists; default require
 }

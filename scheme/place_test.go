@@ -111,7 +111,7 @@ func TestArgumentPlace(t *testing.T) {
 func TestPayload(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	const members = algorithmAndKey + `,"list":{"from":"form:signed","format":"positional","sep":".","parts":[{"name":"sig"},{"name":"doc"}]},
-		"payload":{"from":"part:doc","encoding":"base64url-raw","format":"json"},
+		"payload":{"from":"part:doc","encoding":"base64url","format":"json"},
 		"tag":{"from":"part:sig","encoding":"hex"},"message":["{part:doc}"],
 		"time":{"from":"payload:at","format":"unix","optional":true},"nonce":{"from":"payload:/in/id"},
 		"checks":[{"equal":{"from":"payload:alg","value":"HMAC-SHA256"}},{"equal":{"from":"payload:path","same":"path"}}]`
@@ -138,7 +138,7 @@ func TestPayload(t *testing.T) {
 			}
 		})
 	}
-	for _, text := range []string{"TAG.e30=", "TAG.e3", "TAG.", "TAG"} {
+	for _, text := range []string{"TAG.e3A=", "TAG.e3", "TAG.e30+", "TAG.", "TAG"} {
 		m := sealwright.Message{Method: "POST", Host: "h", Target: "/p", Body: []byte("signed=" + text)}
 		if err := check(t, s, m, strings.TrimPrefix(text, "TAG.")); !errors.Is(err, sealwright.ErrMalformed) {
 			t.Errorf("%s: error is %v, want %v", text, err, sealwright.ErrMalformed)
@@ -153,7 +153,7 @@ func TestPayload(t *testing.T) {
 // TestPayloadCoverage: what the payload says of the path is covered with it,
 // and a time that is not there is not.
 func TestPayloadCoverage(t *testing.T) {
-	const members = algorithmAndKey + `,"payload":{"from":"header:X-Doc","encoding":"base64","folded":true,"format":"form"},
+	const members = algorithmAndKey + `,"payload":{"from":"header:X-Doc","encoding":"base64","format":"form"},
 		"tag":{"from":"header:X-Tag","encoding":"hex"},"message":["{header:X-Doc}"],
 		"time":{"from":"payload:at","format":"unix","optional":true},"checks":[{"equal":{"from":"payload:path","same":"path"}}]`
 	s := mustBuild(t, members, nil)
@@ -339,11 +339,88 @@ func TestPathCheck(t *testing.T) {
 	}
 }
 
+// TestTimeInOneOfTwo holds schemes whose time may stand in one of two headers:
+// the one that counts must be signed (A10).
+func TestTimeInOneOfTwo(t *testing.T) {
+	s := mustBuild(t, algorithmAndKey+`,"list":{"from":"header:Authorization","format":"pairs","sep":"&","parts":[{"name":"names"},{"name":"sig"}]},
+		"tag":{"from":"part:sig","encoding":"hex"},"time":{"from":"header:X-Date","also":["header:Date"],"format":"unix"},
+		"message":[{"headers":{"list":"part:names","sep":";","line":"{value}","join":";","require":["x-date|date","host"]}}]`, nil)
+	const fresh, stale = "1767225600", "1767220000"
+	tests := []struct {
+		name, names string
+		header      map[string]string
+		message     string
+		want        error
+	}{
+		{"First", "x-date;host", map[string]string{"X-Date": fresh}, fresh + ";h", nil},
+		{"Second", "host;date", map[string]string{"Date": fresh}, "h;" + fresh, nil},
+		{"BothSigned", "date;x-date;host", map[string]string{"X-Date": fresh, "Date": stale}, stale + ";" + fresh + ";h", nil},
+		{"UnsignedOneCounts", "date;host", map[string]string{"X-Date": fresh, "Date": stale}, stale + ";h", sealwright.ErrPolicy},
+		{"StaleOneCounts", "date;x-date;host", map[string]string{"X-Date": stale, "Date": fresh}, fresh + ";" + stale + ";h", sealwright.ErrStale},
+		{"NoneSigned", "host", map[string]string{"X-Date": fresh}, "h", sealwright.ErrPolicy},
+		{"None", "host;date", nil, "h;", sealwright.ErrMalformed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			header := map[string][]string{"Authorization": {"names=" + tt.names + "&sig=TAG"}}
+			for name, value := range tt.header {
+				header[name] = []string{value}
+			}
+			if err := check(t, s, sealwright.Message{Method: "GET", Host: "h", Header: header}, tt.message); !errors.Is(err, tt.want) && err != tt.want {
+				t.Errorf("error is %v, want %v", err, tt.want)
+			}
+		})
+	}
+	for _, tt := range []struct {
+		header map[string][]string
+		want   string
+	}{
+		{nil, fresh + ";h"}, {map[string][]string{"Date": {fresh}}, fresh + ";h"}, {map[string][]string{"Date": {stale}}, fresh + ";h"},
+	} {
+		if got, err := signedBytes(t, s, sealwright.Message{Method: "GET", Host: "h", Header: tt.header}); err != nil || got[0] != tt.want {
+			t.Errorf("%v: covered bytes are %q, %v, want %q", tt.header, got, err, tt.want)
+		}
+	}
+}
+
+// TestConditionalTime: a time that is under the tag only sometimes does not
+// count when it is not.
+func TestConditionalTime(t *testing.T) {
+	s := mustBuild(t, frame+`,"time":{"from":"header:X-Time","format":"unix"},"message":["{body}",{"if":["method:POST"],"text":"{time}"}]`, nil)
+	for method, want := range map[string]error{"POST": nil, "PUT": sealwright.ErrPolicy} {
+		m := sealwright.Message{Method: method, Body: []byte("b"), Header: map[string][]string{"X-Time": {"1767225600"}, "X-Tag": {"TAG"}}}
+		message := "b1767225600"
+		if method == "PUT" {
+			message = "b"
+		}
+		if err := check(t, s, m, message); !errors.Is(err, want) && err != want {
+			t.Errorf("%s: error is %v, want %v", method, err, want)
+		}
+	}
+}
+
+// TestPaddedTag holds tags whose padding some senders leave.
+func TestPaddedTag(t *testing.T) {
+	sum := base64.RawURLEncoding.EncodeToString(rawTag(testSecret, "b"))
+	for _, tt := range []struct {
+		padded, value string
+		want          error
+	}{
+		{"true", sum, nil}, {"true", sum + "=", nil}, {"false", sum, nil}, {"false", sum + "=", sealwright.ErrMalformed}, {"true", "=", sealwright.ErrMissing},
+	} {
+		s := mustBuild(t, algorithmAndKey+`,"tag":{"from":"header:X-Tag","encoding":"base64url-raw","padded":`+tt.padded+`},"message":["{body}"]`, nil)
+		m := sealwright.Message{Method: "POST", Body: []byte("b"), Header: map[string][]string{"X-Tag": {tt.value}}}
+		if err := check(t, s, m, ""); !errors.Is(err, tt.want) && err != tt.want {
+			t.Errorf("padded %s, %q: error is %v, want %v", tt.padded, tt.value, err, tt.want)
+		}
+	}
+}
+
 func TestPlaceErrors(t *testing.T) {
 	tests := []struct{ name, members, want string }{
 		{"NoPayload", frame + `,"message":["{payload:a}"]`, "no payload"},
 		{"PayloadFormat", frame + `,"payload":{"from":"header:X","encoding":"base64","format":"xml"},"message":["{payload:a}"]`, "json or form"},
-		{"PayloadEncoding", frame + `,"payload":{"from":"header:X","encoding":"utf8","format":"json"},"message":["{payload:a}"]`, "unknown encoding"},
+		{"PayloadEncoding", frame + `,"payload":{"from":"header:X","encoding":"hex","format":"json"},"message":["{payload:a}"]`, "base64 or base64url"},
 		{"PayloadSource", frame + `,"payload":{"from":"heder:X","encoding":"base64","format":"json"},"message":["{payload:a}"]`, "unknown source"},
 		{"NonceMode", frame + `,"nonce":{"from":"header:X","mode":"rising"},"message":["{nonce}"]`, "unique or increasing"},
 		{"ValueAndSame", frame + `,"checks":[{"equal":{"from":"header:X","value":"a","same":"path"}}],"message":["{body}"]`, "both"},

@@ -58,6 +58,7 @@ var (
 // value is a compiled place of a time, nonce or key ID.
 type value struct {
 	source   source
+	also     []source // looked at in this order, after source
 	what     string
 	optional bool
 	forbid   string
@@ -276,6 +277,13 @@ func (b *builder) buildValues() error {
 	if v := f.Time; v != nil && b.set(v.If) {
 		if p.time, err = b.value(v.From, "time", v.Optional, ""); err != nil {
 			return err
+		}
+		for _, from := range v.Also {
+			also, err := b.value(from, "time", v.Optional, "")
+			if err != nil {
+				return err
+			}
+			p.time.also = append(p.time.also, also.source)
 		}
 		if p.clock, err = v.compile(); err != nil {
 			return err
@@ -503,6 +511,9 @@ func (p *program) addTag(c *sealwright.Claim, text string) error {
 			return sealwright.Refusef(sealwright.ErrMalformed, "signature: %v", err)
 		}
 	}
+	if p.tag.Padded {
+		body = strings.TrimRight(body, "=")
+	}
 	if p.tag.Text == "hex" {
 		inner, err := p.tagEnc.DecodeString(body)
 		if err != nil {
@@ -542,7 +553,24 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 	if !p.static {
 		c.Covers = p.coverage(m, c)
 	}
+	if p.fresh && at != "" && !c.Covers.Time {
+		return p.unsignedTime(m, c)
+	}
 	return nil
+}
+
+// unsignedTime returns why the time of the message is not covered.
+func (p *program) unsignedTime(m *sealwright.Message, c *sealwright.Claim) error {
+	for _, r := range p.renderings {
+		for i := range r {
+			if h := r[i].headers; h != nil {
+				if _, err := h.names(p, m, c); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return sealwright.Refusef(sealwright.ErrPolicy, "the time in %s is not signed", p.place(*p.where(p.time, m, c)))
 }
 
 // setTime fills the claim with the time that text says.
@@ -562,12 +590,25 @@ func (p *program) setTime(text string, m *sealwright.Message, c *sealwright.Clai
 	return err
 }
 
+// where returns the first source of v that has a value, or the main one.
+func (p *program) where(v *value, m *sealwright.Message, c *sealwright.Claim) *source {
+	if len(v.also) == 0 || p.has(v.source, m, c) {
+		return &v.source
+	}
+	for i := range v.also {
+		if p.has(v.also[i], m, c) {
+			return &v.also[i]
+		}
+	}
+	return &v.source
+}
+
 // read returns the value and keeps it in c.Values.
 func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright.Claim) (string, error) {
 	if v == nil {
 		return "", nil
 	}
-	text, ok, err := p.get(&v.source, m, c)
+	text, ok, err := p.get(p.where(v, m, c), m, c)
 	if err != nil {
 		return "", err
 	}
@@ -586,9 +627,9 @@ func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright
 
 // payload is a compiled [Payload].
 type payload struct {
-	Payload
 	source   source
 	encoding canon.Encoding
+	json     bool
 }
 
 func (b *builder) buildPayload() error {
@@ -596,13 +637,18 @@ func (b *builder) buildPayload() error {
 	if d == nil {
 		return nil
 	}
-	out := &payload{Payload: *d}
+	out := &payload{json: d.Format == "json"}
 	var err error
 	if out.source, err = b.source(d.From); err != nil {
 		return fmt.Errorf("payload: %w", err)
 	}
-	if out.encoding, err = canon.ParseEncoding(d.Encoding); err != nil {
-		return fmt.Errorf("payload: %w", err)
+	switch d.Encoding {
+	case "base64":
+		out.encoding = canon.Base64Raw
+	case "base64url":
+		out.encoding = canon.Base64URLRaw
+	default:
+		return fmt.Errorf("payload: encoding: got %q, want base64 or base64url", d.Encoding)
 	}
 	if d.Format != "json" && d.Format != "form" {
 		return fmt.Errorf("payload: format: got %q, want json or form", d.Format)
@@ -617,14 +663,12 @@ func (d *payload) field(p *program, name string, m *sealwright.Message, c *sealw
 	if err != nil || !ok {
 		return "", false, err
 	}
-	if d.Folded {
-		text = strings.NewReplacer("\r", "", "\n", "").Replace(text)
-	}
+	text = strings.TrimRight(strings.NewReplacer("\r", "", "\n", "").Replace(text), "=")
 	doc, err := d.encoding.DecodeString(text)
 	if err != nil {
 		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.place(d.source), err)
 	}
-	if d.Format == "json" {
+	if d.json {
 		return jsonField(doc, name)
 	}
 	return field(string(doc), name, "payload field")

@@ -350,7 +350,7 @@ func (h *headers) names(p *program, m *sealwright.Message, c *sealwright.Claim) 
 		return nil, err
 	}
 	for _, need := range h.Require {
-		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, need) }) {
+		if !slices.ContainsFunc(names, func(n string) bool { return oneOf(need, n) }) {
 			return nil, sealwright.Refusef(sealwright.ErrPolicy, "header %s is not signed", need)
 		}
 	}
@@ -358,6 +358,16 @@ func (h *headers) names(p *program, m *sealwright.Message, c *sealwright.Claim) 
 		slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	}
 	return names, nil
+}
+
+// oneOf reports whether name is one of the alternatives a|b, in any case.
+func oneOf(alternatives, name string) bool {
+	for a := range strings.SplitSeq(alternatives, "|") {
+		if strings.EqualFold(a, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *headers) write(p *program, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {

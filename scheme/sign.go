@@ -89,7 +89,11 @@ func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f seal
 
 func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time.Time) error {
 	v := p.time
-	if v == nil || v.optional && !p.has(v.source, m, c) {
+	if v == nil {
+		return nil
+	}
+	from := p.where(v, m, c)
+	if v.optional && !p.has(*from, m, c) {
 		return nil
 	}
 	clock := p.clock
@@ -100,14 +104,14 @@ func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time
 		}
 		clock.past = past
 	}
-	if text, ok, err := p.get(&v.source, m, c); err == nil && ok && clock.isFresh(text, now) {
+	if text, ok, err := p.get(from, m, c); err == nil && ok && clock.isFresh(text, now) {
 		return nil
 	}
 	at := now
 	if p.clock.expires {
 		at = now.Add(p.clock.past)
 	}
-	return p.put(v.source, m, c, p.clock.format.format(at), p.clock.format.json)
+	return p.put(*from, m, c, p.clock.format.format(at), p.clock.format.json)
 }
 
 func (p *program) has(s source, m *sealwright.Message, c *sealwright.Claim) bool {
@@ -276,9 +280,24 @@ func (h *headers) place(p *program, m *sealwright.Message, c *sealwright.Claim) 
 	if p.has(h.list, m, c) || !settable(h.list) {
 		return nil
 	}
-	names := h.Sign
-	if names == nil {
-		names = h.Require
+	want := h.Sign
+	if want == nil {
+		want = h.Require
+	}
+	names := make([]string, len(want))
+	for i, alternatives := range want {
+		names[i] = present(m, alternatives)
 	}
 	return p.put(h.list, m, c, strings.Join(names, h.Sep), false)
+}
+
+// present returns the one of a|b that is a header of m, else the first.
+func present(m *sealwright.Message, alternatives string) string {
+	for name := range strings.SplitSeq(alternatives, "|") {
+		if m.Header[canon.HeaderName(name)] != nil {
+			return name
+		}
+	}
+	name, _, _ := strings.Cut(alternatives, "|")
+	return name
 }
