@@ -95,6 +95,7 @@ func cutLineEnd(b []byte) ([]byte, bool) {
 // printable returns s with everything escaped that could steer a terminal.
 // What a message holds was chosen by a stranger.
 func printable(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
 	if strings.IndexFunc(s, steers) < 0 {
 		return s
 	}

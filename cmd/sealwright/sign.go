@@ -23,7 +23,7 @@ while it is fresh. One final newline of the secret file is dropped.`,
 		Example: `  sealwright sign --scheme github --secret-file secret.txt --request delivery.http
   sealwright sign --scheme stripe --secret-file secret.txt --request - --curl < delivery.http
   sealwright sign --scheme rfc9421 --secret-file secret.bin --key-id key-1 \
-    --param component=@method --param component=@path --request call.http`,
+    --param required=@method --param required=@target-uri --request call.http`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			j, err := flags.load(cmd.InOrStdin(), cmd.ErrOrStderr(), 1)

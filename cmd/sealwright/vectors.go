@@ -58,6 +58,14 @@ type vectorTest struct {
 	presets map[string]*scheme.Definition // loaded so far
 
 	passed, failed, skipped int
+
+	err error // of the first write that failed
+}
+
+func (t *vectorTest) print(format string, args ...any) {
+	if _, err := fmt.Fprintf(t.stdout, format, args...); t.err == nil {
+		t.err = err
+	}
 }
 
 func (t *vectorTest) file(name string, stdin io.Reader) error {
@@ -112,7 +120,7 @@ func (t *vectorTest) count(place string, line []byte) {
 	default:
 		t.failed++
 	}
-	fmt.Fprintf(t.stdout, "%s\n", printable(place+": "+err.Error()))
+	t.print("%s\n", printable(place+": "+err.Error()))
 }
 
 // skipError says why a vector with an unusual target was refused.
@@ -151,13 +159,13 @@ func (t *vectorTest) preset(name string) (*scheme.Definition, error) {
 
 // sum prints the counts. It returns [errNotValid] if a vector failed.
 func (t *vectorTest) sum() error {
-	fmt.Fprintf(t.stdout, "%d passed, %d failed", t.passed, t.failed)
+	t.print("%d passed, %d failed", t.passed, t.failed)
 	if t.skipped > 0 {
-		fmt.Fprintf(t.stdout, ", %d skipped", t.skipped)
+		t.print(", %d skipped", t.skipped)
 	}
-	fmt.Fprintln(t.stdout)
-	if t.failed > 0 {
+	t.print("\n")
+	if t.err == nil && t.failed > 0 {
 		return errNotValid
 	}
-	return nil
+	return t.err
 }
