@@ -29,7 +29,7 @@ type Key struct {
 	Exportable bool         `json:"exportable"`
 	Version    int          `json:"version" doc:"The version that signs." example:"1"`
 	CreatedAt  time.Time    `json:"created_at"`
-	Versions   []KeyVersion `json:"versions" doc:"Every version that can verify, ascending."`
+	Versions   []KeyVersion `json:"versions" nullable:"false" doc:"Every version that can verify, ascending."`
 }
 
 // KeyVersion describes one version of a key.
@@ -44,34 +44,34 @@ type KeyVersion struct {
 
 // KeyList is one page of GET /v1/keys.
 type KeyList struct {
-	Items      []Key  `json:"items"`
+	Items      []Key  `json:"items" nullable:"false"`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as the parameter cursor to get the next page; absent at the end."`
 }
 
 // Revealed is the answer of POST /v1/keys/{name}/reveal.
 type Revealed struct {
-	Versions []RevealedVersion `json:"versions"`
+	Versions []RevealedVersion `json:"versions" nullable:"false"`
 }
 
 // RevealedVersion is the secret of one version. It is a secret in the clear:
 // whoever holds one must not print it.
 type RevealedVersion struct {
 	Version  int    `json:"version" example:"1"`
-	Material []byte `json:"material" doc:"The secret in base64."`
+	Material []byte `json:"material" nullable:"false" doc:"The secret in base64."`
 }
 
 // Sign is the body of POST /v1/keys/{name}/sign: one message, or a batch of
 // items. A message is given either as Message or as Text.
 type Sign struct {
-	Message  []byte     `json:"message,omitempty" doc:"The message in base64."`
+	Message  []byte     `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text     *string    `json:"text,omitempty" doc:"The message as text; its UTF-8 bytes are signed." example:"hello"`
 	Encoding string     `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag in the answer, by default hex; base64 and base64url are padded."`
-	Items    []SignItem `json:"items,omitempty" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
+	Items    []SignItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
 // SignItem is one message of a batch.
 type SignItem struct {
-	Message  []byte  `json:"message,omitempty" doc:"The message in base64."`
+	Message  []byte  `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text     *string `json:"text,omitempty" doc:"The message as text."`
 	Encoding string  `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"By default that of the batch."`
 }
@@ -90,23 +90,23 @@ type Signed struct {
 
 // SignedBatch is the answer to a batch of [Sign].
 type SignedBatch struct {
-	Items []Signed `json:"items" doc:"One result for each item, in order."`
+	Items []Signed `json:"items" nullable:"false" doc:"One result for each item, in order."`
 }
 
 // Verify is the body of POST /v1/keys/{name}/verify: one message with a tag or
 // a signature in the standard form, or a batch of items.
 type Verify struct {
-	Message   []byte       `json:"message,omitempty" doc:"The message in base64."`
+	Message   []byte       `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text      *string      `json:"text,omitempty" doc:"The message as text." example:"hello"`
 	Tag       *string      `json:"tag,omitempty" doc:"The full tag in the given encoding; any version that is valid now may have made it."`
 	Signature *string      `json:"signature,omitempty" doc:"The standard form instead of a tag; algorithm, key ID and version must be those of the key."`
 	Encoding  string       `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag, by default hex in lower case."`
-	Items     []VerifyItem `json:"items,omitempty" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
+	Items     []VerifyItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
 // VerifyItem is one message of a batch.
 type VerifyItem struct {
-	Message   []byte  `json:"message,omitempty" doc:"The message in base64."`
+	Message   []byte  `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text      *string `json:"text,omitempty" doc:"The message as text."`
 	Tag       *string `json:"tag,omitempty"`
 	Signature *string `json:"signature,omitempty"`
@@ -129,7 +129,7 @@ type Verdict struct {
 
 // VerdictBatch is the answer to a batch of [Verify].
 type VerdictBatch struct {
-	Items []Verdict `json:"items" doc:"One result for each item, in order."`
+	Items []Verdict `json:"items" nullable:"false" doc:"One result for each item, in order."`
 }
 
 // ItemError says why an item of a batch was not processed.
@@ -143,7 +143,7 @@ type ItemError struct {
 type Request struct {
 	Method     string              `json:"method" example:"POST"`
 	URL        string              `json:"url" doc:"Absolute; the target byte for byte as on the wire." example:"https://example.com/hook"`
-	Headers    map[string][]string `json:"headers,omitempty" doc:"Name to values, in order."`
+	Headers    map[string][]string `json:"headers,omitempty" nullable:"false" doc:"Name to values, in order."`
 	Body       string              `json:"body,omitempty" doc:"As text."`
 	BodyBase64 string              `json:"body_base64,omitempty" doc:"In padded base64, instead of body."`
 }
@@ -185,7 +185,7 @@ type RequestVerdict struct {
 	Expires   *time.Time `json:"expires,omitempty"`
 	Nonce     string     `json:"nonce,omitempty"`
 	Rendering string     `json:"rendering,omitempty" doc:"Which alternative form of the signed bytes matched."`
-	Warnings  []string   `json:"warnings,omitempty" doc:"Weaknesses of the scheme or the key."`
+	Warnings  []string   `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of the scheme or the key."`
 }
 
 // Coverage says what a signature protects.
@@ -197,8 +197,8 @@ type Coverage struct {
 	Body    bool     `json:"body"`
 	Time    bool     `json:"time"`
 	KeyID   bool     `json:"key_id"`
-	Headers []string `json:"headers,omitempty"`
-	Fields  []string `json:"fields,omitempty" doc:"Single fields of body, form or query."`
+	Headers []string `json:"headers,omitempty" nullable:"false"`
+	Fields  []string `json:"fields,omitempty" nullable:"false" doc:"Single fields of body, form or query."`
 }
 
 // Problem is every error of the API (RFC 9457, application/problem+json).
@@ -208,7 +208,7 @@ type Problem struct {
 	Status    int             `json:"status" doc:"The HTTP status." example:"422"`
 	Code      string          `json:"code" doc:"The kind of error in a word, for programs." example:"invalid"`
 	Detail    string          `json:"detail" doc:"What was wrong with this request."`
-	Errors    []ProblemDetail `json:"errors,omitempty" doc:"Each fault with its place."`
+	Errors    []ProblemDetail `json:"errors,omitempty" nullable:"false" doc:"Each fault with its place."`
 	RequestID string          `json:"request_id,omitempty" doc:"As in the header X-Request-Id and in the log."`
 }
 

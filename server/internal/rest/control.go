@@ -39,7 +39,7 @@ func (a *API) control() error {
 
 		RejectUnknownQueryParameters: true,
 	}
-	skin := huma.NewAPI(config, adapter{a})
+	skin := huma.NewAPI(config, adapter{a, registry})
 	a.keyOperations(skin)
 	a.requestOperations(skin)
 	describeMessages(skin.OpenAPI())
@@ -57,15 +57,21 @@ func (a *API) describe(w http.ResponseWriter, _ *http.Request) {
 }
 
 // adapter lets Huma register its operations as [handler]s.
-type adapter struct{ a *API }
+type adapter struct {
+	a        *API
+	registry huma.Registry
+}
 
 // Handle is that of [huma.Adapter].
 func (ad adapter) Handle(op *huma.Operation, h func(huma.Context)) {
-	limit := op.MaxBodyBytes
+	limit, shape := op.MaxBodyBytes, names(nil)
+	if op.RequestBody != nil {
+		shape = namesOf(ad.registry, op.RequestBody.Content["application/json"].Schema)
+	}
 	op.MaxBodyBytes, op.BodyReadTimeout = -1, 0 // Huma reads from memory
 	ad.a.handle(op.Method, op.Path, op.OperationID, func(a *API, x *exchange) error {
 		if op.RequestBody != nil {
-			if err := a.readJSON(x, limit); err != nil {
+			if err := a.readJSON(x, limit, shape); err != nil {
 				return err
 			}
 		}
@@ -94,7 +100,7 @@ type memory struct{ *bytes.Reader }
 func (memory) Close() error { return nil }
 
 // readJSON reads a body that Huma will parse and refuses what is no strict JSON.
-func (a *API) readJSON(x *exchange, limit int64) error {
+func (a *API) readJSON(x *exchange, limit int64, shape names) error {
 	kind, err := kindOf(x.r.Header)
 	if err != nil {
 		return err
@@ -108,9 +114,8 @@ func (a *API) readJSON(x *exchange, limit int64) error {
 	if len(x.body) == 0 {
 		return newProblem(http.StatusBadRequest, "a JSON body is needed")
 	}
-	x.op.Bytes = int64(len(x.body))
 	x.r.Header.Set("Content-Type", "application/json")
-	return checkJSON(x.body)
+	return checkJSON(x.body, shape)
 }
 
 type exchangeKey struct{}

@@ -15,12 +15,10 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 )
 
-type keyPath struct {
+// keyInput names a key. Huma skips embedded types that are not exported, so
+// the fields are repeated in each input.
+type keyInput struct {
 	Name string `path:"name" doc:"Name of the key."`
-}
-
-type precondition struct {
-	IfMatch string `header:"If-Match" doc:"Do it only if the ETag of the key is one of these."`
 }
 
 type keyAnswer struct {
@@ -56,7 +54,7 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 	}
 	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
 		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
-		Exportable: in.Body.Exportable, Material: material, AllowWeak: in.Body.AllowWeak,
+		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil, Material: material, AllowWeak: in.Body.AllowWeak,
 	})
 	if err != nil {
 		return nil, a.fails(ctx, err)
@@ -141,7 +139,7 @@ func (a *API) listKeys(ctx context.Context, in *listInput) (*struct{ Body api.Ke
 }
 
 type getInput struct {
-	keyPath
+	Name        string `path:"name" doc:"Name of the key."`
 	IfNoneMatch string `header:"If-None-Match" doc:"Answer 304 if the ETag of the key is one of these."`
 }
 
@@ -205,8 +203,8 @@ func (a *API) conditional(ctx context.Context, action access.Action, name, ifMat
 }
 
 type changeInput struct {
-	keyPath
-	precondition
+	Name    string `path:"name" doc:"Name of the key."`
+	IfMatch string `header:"If-Match" doc:"Do it only if the ETag of the key is one of these."`
 }
 
 func (a *API) rotateKey(ctx context.Context, in *changeInput) (*keyAnswer, error) {
@@ -233,7 +231,7 @@ func (a *API) deleteKey(ctx context.Context, in *changeInput) (*struct{}, error)
 	return nil, nil
 }
 
-func (a *API) revealKey(ctx context.Context, in *keyPath) (*struct{ Body api.Revealed }, error) {
+func (a *API) revealKey(ctx context.Context, in *keyInput) (*struct{ Body api.Revealed }, error) {
 	if _, err := a.named(ctx, access.KeyReveal, in.Name); err != nil {
 		return nil, err
 	}

@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // checkJSON refuses what encoding/json takes although readers may differ about
 // it: text that is not UTF-8, half of a surrogate pair, a name that stands
-// twice in an object. It also names the place where JSON ends to be JSON.
-func checkJSON(data []byte) error {
+// twice in an object, and a name that is spelled in another case than in shape.
+// It also names the place where JSON ends to be JSON.
+func checkJSON(data []byte, shape names) error {
 	var raw json.RawMessage
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(data, &raw); errors.As(err, &syntax) {
@@ -29,47 +32,79 @@ func checkJSON(data []byte) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	return uniqueNames(d, "body")
+	return checkNames(d, "body", shape)
+}
+
+// names are the members that an object may have, each with the names within
+// it; nil for a value whose members are free, such as a map.
+type names map[string]names
+
+// namesOf returns the names of a schema. The API has no recursive types.
+func namesOf(r huma.Registry, s *huma.Schema) names {
+	if s.Ref != "" {
+		s = r.SchemaFromRef(s.Ref)
+	}
+	if s.Items != nil {
+		return namesOf(r, s.Items)
+	}
+	if s.AdditionalProperties != false {
+		return nil
+	}
+	n := names{}
+	for name, property := range s.Properties {
+		n[name] = namesOf(r, property)
+	}
+	return n
 }
 
 func badJSON(format string, args ...any) *badBody {
 	return &badBody{status: http.StatusBadRequest, location: "body", detail: fmt.Sprintf(format, args...)}
 }
 
-// uniqueNames reads one value. The decoder limits the depth.
-func uniqueNames(d *json.Decoder, location string) error {
+// checkNames reads one value. The decoder limits the depth.
+func checkNames(d *json.Decoder, location string, shape names) error {
 	t, err := d.Token()
 	if err != nil {
 		return badJSON("bad JSON at byte %d", d.InputOffset())
 	}
 	switch t {
 	case json.Delim('{'):
-		seen := map[string]bool{}
-		for d.More() {
-			t, err := d.Token()
-			name, ok := t.(string)
-			if err != nil || !ok {
-				return badJSON("bad JSON at byte %d", d.InputOffset())
-			}
-			if seen[name] {
-				return &badBody{http.StatusBadRequest, location, fmt.Sprintf("a member stands twice, again before byte %d", d.InputOffset())}
-			}
-			seen[name] = true
-			if err := uniqueNames(d, location+"."+name[:min(len(name), 64)]); err != nil {
-				return err
-			}
-		}
+		err = checkObject(d, location, shape)
 	case json.Delim('['):
-		for i := 0; d.More(); i++ {
-			if err := uniqueNames(d, fmt.Sprintf("%s[%d]", location, i)); err != nil {
-				return err
-			}
+		for i := 0; err == nil && d.More(); i++ {
+			err = checkNames(d, fmt.Sprintf("%s[%d]", location, i), shape)
 		}
 	default:
 		return nil
 	}
+	if err != nil {
+		return err
+	}
 	if _, err := d.Token(); err != nil { // the end
 		return badJSON("bad JSON at byte %d", d.InputOffset())
+	}
+	return nil
+}
+
+func checkObject(d *json.Decoder, location string, shape names) error {
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return badJSON("bad JSON at byte %d", d.InputOffset())
+		}
+		inner, known := shape[name]
+		if shape != nil && !known {
+			return invalid(location, "unknown member, before byte %d", d.InputOffset())
+		}
+		if seen[name] {
+			return &badBody{http.StatusBadRequest, location, fmt.Sprintf("a member stands twice, again before byte %d", d.InputOffset())}
+		}
+		seen[name] = true
+		if err := checkNames(d, location+"."+name[:min(len(name), 64)], inner); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,269 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config says how a server runs. The zero value works: it serves on
+// 127.0.0.1:8470 with its data in ./data. A field that is set here counts more
+// than the same field of the file.
+type Config struct {
+	ConfigFile string // YAML, see [File]; empty means none
+
+	Listen  string // host:port; port 0 takes a free one; default 127.0.0.1:8470
+	Data    string // folder, made if it is not there; default ./data
+	Store   string // sqlite (default), or memory, which forgets all keys at the end
+	Schemes string // folder of schemes beside the presets; empty means none
+
+	LogLevel  string // debug, info (default), warn or error
+	LogFormat string // json, text, or auto (default): text on a terminal
+	Body      int64  // bytes of the body of a control operation; default 1 MiB
+	BatchBody int64  // bytes of the JSON body of sign, verify and requests; default 16 MiB
+	Items     int    // of a batch; default 1,000
+
+	Version string            // of the program; default devel
+	Stdout  io.Writer         // for the person who starts it; nil means os.Stdout
+	Stderr  io.Writer         // for the log; nil means os.Stderr
+	Ready   func(addr string) // called once with the address when requests are answered; nil means nothing
+}
+
+// Bounds and defaults of the settings.
+const (
+	defaultListen = "127.0.0.1:8470"
+	defaultData   = "./data"
+	minBody       = 1 << 10
+	maxBody       = 64 << 20
+	maxItems      = 10_000
+)
+
+// File is the form of the configuration file. Every member may be missing.
+// Sizes are bytes, or a number with KiB or MiB.
+//
+//	listen: 127.0.0.1:8470
+//	data: ./data
+//	store: sqlite
+//	schemes: ./schemes
+//	log:
+//	  level: info
+//	  format: auto
+//	limits:
+//	  body: 1MiB
+//	  batch_body: 16MiB
+//	  items: 1000
+type File struct {
+	Listen  Setting `yaml:"listen"`
+	Data    Setting `yaml:"data"`
+	Store   Setting `yaml:"store"`
+	Schemes Setting `yaml:"schemes"`
+	Log     struct {
+		Level  Setting `yaml:"level"`
+		Format Setting `yaml:"format"`
+	} `yaml:"log"`
+	Limits struct {
+		Body      Setting `yaml:"body"`
+		BatchBody Setting `yaml:"batch_body"`
+		Items     Setting `yaml:"items"`
+	} `yaml:"limits"`
+}
+
+// Setting is one value of a [File] with the line where it stands, 0 if it is
+// missing.
+type Setting struct {
+	Text string
+	Line int
+}
+
+// UnmarshalYAML reads a text or a number.
+func (s *Setting) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a text or a number", n.Line)}}
+	}
+	s.Text, s.Line = n.Value, n.Line
+	return nil
+}
+
+// CheckFile returns nil if the configuration file at path can be used, and all
+// errors in it with their lines otherwise.
+func CheckFile(path string) error {
+	_, err := Config{ConfigFile: path}.resolve()
+	return err
+}
+
+// resolve fills in the file and the defaults, and checks every setting. The
+// error has all faults, one a line.
+func (c Config) resolve() (Config, error) {
+	var f File
+	if c.ConfigFile != "" {
+		text, err := os.ReadFile(c.ConfigFile)
+		if err != nil {
+			return c, fmt.Errorf("read configuration: %w", err)
+		}
+		if f, err = parseFile(text); err != nil {
+			return c, fmt.Errorf("configuration file %s:\n%w", c.ConfigFile, err)
+		}
+	}
+	s := settings{file: c.ConfigFile}
+	c.Listen = s.text("listen", c.Listen, f.Listen, defaultListen)
+	s.check("listen", f.Listen, checkAddress(c.Listen))
+	c.Data = s.text("data", c.Data, f.Data, defaultData)
+	c.Store = s.choice("store", c.Store, f.Store, "sqlite", "memory")
+	c.Schemes = s.text("schemes", c.Schemes, f.Schemes, "")
+	c.LogLevel = s.choice("log.level", c.LogLevel, f.Log.Level, "info", "debug", "warn", "error")
+	c.LogFormat = s.choice("log.format", c.LogFormat, f.Log.Format, "auto", "json", "text")
+	c.Body = s.number("limits.body", c.Body, f.Limits.Body, 1<<20, minBody, maxBody)
+	c.BatchBody = s.number("limits.batch_body", c.BatchBody, f.Limits.BatchBody, 16<<20, minBody, maxBody)
+	c.Items = int(s.number("limits.items", int64(c.Items), f.Limits.Items, 1000, 1, maxItems))
+	if c.Version == "" {
+		c.Version = "devel"
+	}
+	if c.Stdout == nil {
+		c.Stdout = os.Stdout
+	}
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
+	return c, errors.Join(s.errs...)
+}
+
+// parseFile reads YAML strictly: unknown and repeated names are errors.
+func parseFile(text []byte) (File, error) {
+	var f File
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	err := d.Decode(&f)
+	if err == io.EOF { // nothing but comments
+		return f, nil
+	}
+	if err == nil {
+		if err := d.Decode(new(yaml.Node)); err != io.EOF {
+			return f, errors.New("more than one document")
+		}
+		return f, nil
+	}
+	var list *yaml.TypeError
+	if !errors.As(err, &list) {
+		return f, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	var errs []error
+	for _, text := range list.Errors {
+		errs = append(errs, errors.New(goType.ReplaceAllString(text, "")))
+	}
+	return f, errors.Join(errs...)
+}
+
+// goType is what the decoder tells of types of this program.
+var goType = regexp.MustCompile(` in type \S+$| into \S+$`)
+
+// settings collects what is wrong.
+type settings struct {
+	file string
+	errs []error
+}
+
+// check notes err, with the place of the setting if it came from the file.
+func (s *settings) check(name string, from Setting, err error) {
+	switch {
+	case err == nil:
+	case from.Line > 0:
+		s.errs = append(s.errs, fmt.Errorf("%s line %d: %s: %w", s.file, from.Line, name, err))
+	default:
+		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+// text returns the first value that is set: the caller's, the file's, the
+// default.
+func (s *settings) text(name, set string, from Setting, fallback string) string {
+	switch {
+	case set != "":
+		return set
+	case from.Line == 0:
+		return fallback
+	case from.Text == "":
+		s.check(name, from, errors.New("is empty"))
+	}
+	return from.Text
+}
+
+// choice is text with one of a few values, the first of which is the default.
+func (s *settings) choice(name, set string, from Setting, values ...string) string {
+	v := s.text(name, set, from, values[0])
+	if !slices.Contains(values, v) {
+		s.check(name, from, fmt.Errorf("got %q, want one of %s", v, strings.Join(values, ", ")))
+	}
+	return v
+}
+
+func (s *settings) number(name string, set int64, from Setting, fallback, least, most int64) int64 {
+	n := set
+	if set == 0 {
+		if from.Line == 0 {
+			return fallback
+		}
+		var err error
+		if n, err = parseSize(from.Text); err != nil {
+			s.check(name, from, err)
+			return fallback
+		}
+	}
+	if n < least || n > most {
+		s.check(name, from, fmt.Errorf("got %d, want %d to %d", n, least, most))
+	}
+	return n
+}
+
+func parseSize(text string) (int64, error) {
+	digits, factor := text, int64(1)
+	for unit, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if d, ok := strings.CutSuffix(text, unit); ok {
+			digits, factor = strings.TrimSpace(d), f
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("got %q, want a number, or one with KiB or MiB", text)
+	}
+	return int64(n) * factor, nil
+}
+
+func checkAddress(listen string) error {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("got %q, want host:port", listen)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("got port %q, want 0 to 65535", port)
+	}
+	return nil
+}
+
+func (c Config) level() slog.Level {
+	return map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}[c.LogLevel]
+}
+
+// text reports whether the log is for people.
+func (c Config) text() bool {
+	if c.LogFormat != "auto" {
+		return c.LogFormat == "text"
+	}
+	f, ok := c.Stderr.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,207 @@
+// Package server is sealwright as a service: keys behind an HTTP API.
+//
+// [Run] joins the store, the root key, the keys and the API, and serves until
+// its context ends. docs/operate/server.md says how to run it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealwright/sealwright/mac"
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/rest"
+	"github.com/sealwright/sealwright/server/internal/store/memory"
+	"github.com/sealwright/sealwright/server/internal/store/sqlite"
+	"github.com/sealwright/sealwright/server/internal/telemetry"
+)
+
+// Files in the data folder.
+const (
+	databaseFile = "sealwright.db"
+	rootKeyFile  = "root.key"
+	tokenFile    = "admin-token"
+)
+
+// Timeouts of the HTTP server.
+const (
+	progressTimeout = time.Minute      // for the header and each 64 KiB of a body
+	idleTimeout     = 2 * time.Minute  // between two requests of a connection
+	stopTimeout     = 30 * time.Second // for what is in flight when the server stops
+	maxHeader       = 64 << 10         // bytes of a request's header
+)
+
+// system is who does what nobody asked for.
+var system = access.Caller{ID: "system", Tenant: access.DefaultTenant, Roles: []access.Role{access.Admin}}
+
+// database is what the server needs of its store.
+type database interface {
+	custody.Store
+	Close() error
+}
+
+// Run starts a server and serves until ctx ends. Then it takes no new requests,
+// finishes those in flight for up to 30 seconds, and returns nil. Any other end
+// is an error, also one of the start: before Run changes anything it checks its
+// configuration and itself, and a root key that does not fit the store stops it
+// before it writes.
+func Run(ctx context.Context, c Config) error {
+	c, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	if err := mac.SelfTest(); err != nil {
+		return err
+	}
+	known, err := loadSchemes(c.Schemes)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen) // first: a port in use changes nothing
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close() // again, if it has served
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	db, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = serve(ctx, c, listener, db, known)
+	return errors.Join(err, db.Close())
+}
+
+func openStore(ctx context.Context, c Config) (database, error) {
+	if c.Store == "memory" {
+		return memory.New(), nil
+	}
+	return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
+}
+
+// openKeys opens the root key and the keys.
+func openKeys(ctx context.Context, c Config, db database) (*custody.Service, error) {
+	used, err := custody.RootKeyIDs(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	root, err := local.LoadOrCreate(filepath.Join(c.Data, rootKeyFile), used)
+	if err != nil {
+		return nil, err
+	}
+	return custody.Open(ctx, custody.Options{Store: db, Wrapper: root})
+}
+
+// serve runs a server on an open store.
+func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) error {
+	keys, err := openKeys(ctx, c, db)
+	if err != nil {
+		return err
+	}
+	recorder := telemetry.New(telemetry.Options{
+		Output: c.Stderr, Level: c.level(), Text: c.text(), Version: c.Version, Keys: keys.Count,
+	})
+	defer func() { _ = recorder.Flush() }() // there is nobody left to tell
+	log := recorder.Log()
+	if n, err := keys.Rewrap(ctx, system); err != nil {
+		return err
+	} else if n > 0 {
+		log.Info("data keys are wrapped under the newest root key", "data_keys", n)
+	}
+	token, created, err := openAdminToken(ctx, db, filepath.Join(c.Data, tokenFile), time.Now())
+	if err != nil {
+		return err
+	}
+	var ready atomic.Bool
+	api, err := rest.New(rest.Options{
+		Keys: keys, Authenticate: token.authenticate, Scheme: known.compile,
+		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
+		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Version: c.Version,
+		Limits: rest.Limits{Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout},
+	})
+	if err != nil {
+		return err
+	}
+	return listen(ctx, c, l, api, log, &ready, created)
+}
+
+// listen answers requests until ctx ends.
+func listen(ctx context.Context, c Config, l net.Listener, h http.Handler, log *slog.Logger, ready *atomic.Bool, created secret.Bytes) error {
+	srv := &http.Server{
+		Handler: h, ReadTimeout: progressTimeout, WriteTimeout: 2 * progressTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+
+	address := l.Addr().String()
+	ready.Store(true)
+	greet(c.Stdout, address, filepath.Join(c.Data, tokenFile), c.Version, created)
+	if exposed(l.Addr()) {
+		log.Warn("listening beyond this machine without TLS: tokens and messages can be read on the way; put a proxy with TLS in front", "address", address)
+	}
+	log.Info("ready", "address", address, "version", c.Version)
+	if c.Ready != nil {
+		c.Ready(address)
+	}
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	ready.Store(false)
+	log.Info("stopping")
+	err := stop(ctx, srv)
+	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	log.Info("stopped")
+	return err
+}
+
+// stop finishes what is in flight, for up to stopTimeout.
+func stop(ctx context.Context, srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("stop: requests were still in flight after %v: %w", stopTimeout, err), srv.Close())
+	}
+	return nil
+}
+
+// exposed reports whether others than this machine can connect.
+func exposed(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || !tcp.IP.IsLoopback()
+}
+
+// greet tells who started the server where it is, and once the token.
+func greet(w io.Writer, address, tokenPath, version string, created secret.Bytes) {
+	fmt.Fprintf(w, "sealwright %s is ready on http://%s\n", version, address)
+	if created.IsZero() {
+		fmt.Fprintf(w, "The admin token is in %s.\n", tokenPath)
+		return
+	}
+	fmt.Fprintf(w, `
+The admin token, shown only now, and kept in %[1]s:
+
+  %[2]s
+
+Try it in another terminal:
+
+%[3]s
+`, tokenPath, created.Expose(), example("http://"+address, tokenPath))
+}
