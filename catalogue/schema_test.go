@@ -80,7 +80,7 @@ func TestSchemaIsComplete(t *testing.T) {
 		"param": reflect.TypeFor[scheme.Param](), "key": reflect.TypeFor[scheme.Key](), "value": reflect.TypeFor[scheme.Value](),
 		"list": reflect.TypeFor[scheme.List](), "tag": reflect.TypeFor[scheme.Tag](), "time": reflect.TypeFor[scheme.Time](),
 		"nonce": reflect.TypeFor[scheme.Nonce](), "check": reflect.TypeFor[scheme.Check](), "fields": reflect.TypeFor[scheme.FieldsSegment](),
-		"headers": reflect.TypeFor[scheme.HeadersSegment](), "request": reflect.TypeFor[scheme.Request](),
+		"headers": reflect.TypeFor[scheme.HeadersSegment](), "request": reflect.TypeFor[scheme.Request](), "challenge": reflect.TypeFor[scheme.Challenge](),
 	} {
 		compare(name, typ, schema.Defs[name].Properties)
 	}

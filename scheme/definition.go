@@ -47,8 +47,9 @@ type Definition struct {
 	Code      string           `json:"code,omitempty"`    // canonicaliser in code; then Format is its own business
 	Options   json.RawMessage  `json:"options,omitempty"` // of the canonicaliser
 	Format                     // the scheme itself
-	Variants  []Variant        `json:"variants,omitempty"` // other formats, chosen by parameters
-	Examples  []Vector         `json:"kat"`                // known answers, checked by Load
+	Variants  []Variant        `json:"variants,omitempty"`  // other formats, chosen by parameters
+	Challenge *Challenge       `json:"challenge,omitempty"` // handshake of the provider
+	Examples  []Vector         `json:"kat"`                 // known answers, checked by Load
 
 	codes map[string]Constructor
 }
