@@ -63,7 +63,8 @@ func FuzzHeaderName(f *testing.F) {
 
 func TestHeaderNameAllBytes(t *testing.T) {
 	for c := range 256 {
-		for _, in := range []string{string([]byte{byte(c)}), "a" + string([]byte{byte(c)}) + "b"} {
+		s := string([]byte{byte(c)})
+		for _, in := range []string{s, "a" + s + "b", "A" + s + "b", "A-" + s} {
 			if got, want := canon.HeaderName(in), textproto.CanonicalMIMEHeaderKey(in); got != want {
 				t.Errorf("HeaderName(%q) = %q, net/textproto says %q", in, got, want)
 			}
@@ -125,6 +126,8 @@ func TestAuthority(t *testing.T) {
 		{"Nothing", "", "https", ""},
 		{"NoPort", "example.com", "https", "example.com"},
 		{"Case", "EXAMPLE.com", "https", "example.com"},
+		{"FirstLetter", "xAx", "https", "xax"},
+		{"LastLetter", "xZx", "https", "xzx"},
 		{"DefaultPort", "Example.com:443", "https", "example.com"},
 		{"DefaultPortOfNoScheme", "example.com:443", "", "example.com"},
 		{"DefaultPortOfHTTP", "example.com:80", "http", "example.com"},
