@@ -11,7 +11,6 @@ import (
 
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
-	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
 )
@@ -335,61 +334,4 @@ func TestChangeWhileListing(t *testing.T) {
 	if want := 1 + workers*(each/2); h.Count() != want {
 		t.Errorf("Count: got %d, want %d", h.Count(), want)
 	}
-}
-
-// The root key is rotated while keys sign and rotate.
-func TestRewrap(t *testing.T) {
-	h := newHouse(t)
-	h.create(t, "a")
-	if _, err := h.Create(t.Context(), other, custody.CreateKey{Name: "a"}); err != nil {
-		t.Fatalf("Create: %v", err)
-	}
-	if n, err := h.Rewrap(t.Context(), admin); n != 0 || err != nil {
-		t.Errorf("Rewrap under the same root key: got %d, %v", n, err)
-	}
-	old := h.wrapper.KeyID()
-	id, err := local.Add(h.root)
-	if err != nil {
-		t.Fatalf("Add: %v", err)
-	}
-	if err := h.wrapper.Reload(); err != nil {
-		t.Fatalf("Reload: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	for _, caller := range []string{"a", "b"} {
-		group.Go(func() {
-			for ctx.Err() == nil && !t.Failed() {
-				k, err := h.Get(tenant, "a")
-				if err != nil {
-					t.Errorf("Get: %v", err)
-					return
-				}
-				if _, _, err := k.Sign(nil, []byte(caller)); err != nil {
-					t.Errorf("Sign: %v", err)
-				}
-			}
-		})
-	}
-	n, err := h.Rewrap(t.Context(), admin)
-	cancel()
-	group.Wait()
-	if n != 2 || err != nil {
-		t.Errorf("Rewrap: got %d, %v, want 2", n, err)
-	}
-	for _, name := range []string{tenant, other.Tenant} {
-		if got := document(t, h.record(t, "", "datakey", name))["root_key_id"]; got != id {
-			t.Errorf("data key of %s is wrapped with %v, want %s", name, got, id)
-		}
-	}
-	log := h.log(t)
-	if e := log[len(log)-1]; e.Action != "root.rewrap" || string(e.Detail) != fmt.Sprintf(`{"from":%q,"to":%q}`, old, id) {
-		t.Errorf("last entry: got %+v", e)
-	}
-	if n, err := h.Rewrap(t.Context(), admin); n != 0 || err != nil {
-		t.Errorf("Rewrap again: got %d, %v", n, err)
-	}
-	dropOldRootKey(t, h)
-	h.rotate(t, "a")
-	h.checkReopened(t)
 }
