@@ -71,6 +71,7 @@ type Part struct {
 	Value    string `json:"value,omitempty"`    // constant: written when signing, demanded when verifying
 	Repeat   bool   `json:"repeat,omitempty"`   // may stand more than once
 	Optional bool   `json:"optional,omitempty"` // may be absent
+	Sign     string `json:"sign,omitempty"`     // template that a signer writes where the part has no value
 }
 
 // Payload is a value that holds a document in base64. Its fields are the source

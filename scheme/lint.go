@@ -15,6 +15,9 @@ type Finding struct {
 	Fatal  bool   // a definition with it does not load
 }
 
+// ruleCoverage is the rule whose findings a verdict shows as its coverage.
+const ruleCoverage = "coverage"
+
 // Findings are the weaknesses of one definition.
 type Findings []Finding
 
@@ -89,7 +92,7 @@ func lintCoverage(b *builder) Findings {
 	var f Findings
 	warn := func(covered bool, what, attack string) {
 		if !covered {
-			f = append(f, Finding{"coverage", what + " not covered by the signature", attack, false})
+			f = append(f, Finding{ruleCoverage, what + " not covered by the signature", attack, false})
 		}
 	}
 	warn(cov.Body, "the body is", "A15")

@@ -320,11 +320,35 @@ func TestRunOfSeparators(t *testing.T) {
 	}
 }
 
+// TestPartTemplate holds parts that a signer fills from the request.
+func TestPartTemplate(t *testing.T) {
+	s := mustBuild(t, algorithmAndKey+`,"list":{"from":"header:X-Tag","format":"pairs","sep":"&","parts":[{"name":"sr","sign":"{scheme}://{host}{path|percent}"},{"name":"sig"}]},
+		"tag":{"from":"part:sig","encoding":"hex"},"message":["{part:sr}"]`, nil)
+	for _, tt := range []struct{ name, value, want string }{
+		{"Absent", "", "https://h%2Fp"}, {"Present", "sr=own&sig=00", "own"},
+	} {
+		m := sealwright.Message{Method: "GET", Host: "h", Target: "/p?q", Header: map[string][]string{}}
+		if tt.value != "" {
+			m.Header["X-Tag"] = []string{tt.value}
+		}
+		if got, err := signedBytes(t, s, m); err != nil || got[0] != tt.want {
+			t.Errorf("%s: covered bytes are %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+	if _, err := build(t, algorithmAndKey+`,"list":{"from":"header:X","format":"pairs","sep":"&","parts":[{"name":"a","sign":"{nope}"}]},"tag":{"from":"header:Y","encoding":"hex"},"message":["x"]`, nil); err == nil {
+		t.Error("a broken template compiles")
+	}
+}
+
 // TestPathCheck holds a path that must begin with a configured one.
 func TestPathCheck(t *testing.T) {
 	const members = frame + `,"params":{"link":{"doc":"l","required":true}},"message":["${link}"],
 		"checks":[{"equal":{"from":"path|decode","value":"/${link}","prefix":true}}]`
 	s := mustBuild(t, members, scheme.Params{"link": {"dbs/my db"}})
+	any := mustBuild(t, members, scheme.Params{"link": {""}})
+	if err := check(t, any, sealwright.Message{Method: "GET", Target: "/dbs", Header: map[string][]string{"X-Tag": {"TAG"}}}, ""); err != nil {
+		t.Errorf("the root as link: %v", err)
+	}
 	for _, tt := range []struct {
 		target string
 		want   error

@@ -25,6 +25,7 @@ type program struct {
 
 	list     *List
 	listFrom source
+	signs    [][]piece // templates of the list's parts, for signing
 	payload  *payload
 
 	tag     Tag
@@ -204,6 +205,13 @@ func (b *builder) buildList() error {
 		return err
 	}
 	b.program.list = l
+	for _, part := range l.Parts {
+		t, err := b.template(part.Sign, "")
+		if err != nil {
+			return fmt.Errorf("list: part %q: %w", part.Name, err)
+		}
+		b.program.signs = append(b.program.signs, t)
+	}
 	var err error
 	b.program.listFrom, err = b.source(l.From)
 	return err
@@ -708,7 +716,7 @@ func (ck *check) policy(p *program, m *sealwright.Message, c *sealwright.Claim) 
 		}
 	}
 	rest, match := strings.CutPrefix(text, want)
-	if !ok || !match || rest != "" && !(ck.begins && rest[0] == '/') {
+	if !ok || !match || rest != "" && !(ck.begins && (rest[0] == '/' || strings.HasSuffix(want, "/"))) {
 		return sealwright.Refusef(sealwright.ErrPolicy, "%s is %q, want %q", p.place(ck.source), text, want)
 	}
 	return nil
@@ -782,7 +790,9 @@ func (d *Definition) New(params Params) (sealwright.Scheme, error) {
 		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 	}
 	for _, f := range findings {
-		p.warnings = append(p.warnings, f.Text)
+		if f.Rule != ruleCoverage { // the verdict's Covers says it
+			p.warnings = append(p.warnings, f.Text)
+		}
 	}
 	return p, nil
 }

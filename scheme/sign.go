@@ -62,12 +62,8 @@ func (p *program) keepList(m *sealwright.Message, c *sealwright.Claim) {
 }
 
 func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f sealwright.Facts) error {
-	if p.list != nil {
-		for i, part := range p.list.Parts {
-			if part.Value != "" {
-				c.Values[valueParts+i] = part.Value
-			}
-		}
+	if err := p.placeParts(m, c); err != nil {
+		return err
 	}
 	if v := p.keyID; v != nil {
 		if f.KeyID == "" && !v.optional && !p.has(v.source, m, c) {
@@ -85,6 +81,29 @@ func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f seal
 		}
 	}
 	return p.placeTime(m, c, f.Now)
+}
+
+// placeParts gives the parts of the list their constants and, where they have
+// none, what the definition says of signing.
+func (p *program) placeParts(m *sealwright.Message, c *sealwright.Claim) error {
+	if p.list == nil {
+		return nil
+	}
+	for i, part := range p.list.Parts {
+		value := &c.Values[valueParts+i]
+		if part.Value != "" {
+			*value = part.Value
+		}
+		if *value != "" || len(p.signs[i]) == 0 {
+			continue
+		}
+		text, err := p.render(p.signs[i], m, c)
+		if err != nil {
+			return err
+		}
+		*value = string(text)
+	}
+	return nil
 }
 
 func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time.Time) error {
