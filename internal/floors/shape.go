@@ -86,9 +86,6 @@ func (c *checker) checkInterface(pkg string, name *ast.Ident, i *ast.InterfaceTy
 	methods := 0
 	for _, m := range i.Methods.List {
 		methods += len(m.Names)
-		if len(m.Names) > 0 && m.Names[0].IsExported() && name.IsExported() && m.Doc == nil && m.Comment == nil {
-			c.report(m.Pos(), "%s.%s is exported and not described", name.Name, m.Names[0].Name)
-		}
 	}
 	if methods > maxInterface && !c.excepted("Interfaces", c.Interfaces, pkg+"."+name.Name) {
 		c.report(name.Pos(), "interface %s has %d methods, want at most %d", name.Name, methods, maxInterface)
