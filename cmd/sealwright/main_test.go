@@ -385,6 +385,68 @@ func TestA27(t *testing.T) {
 	}
 }
 
+// TestVectorsAsFiles writes the request of every vector as a raw request, with
+// an absolute target and with a Host header, and verifies it.
+func TestVectorsAsFiles(t *testing.T) {
+	files, err := filepath.Glob("../../catalogue/vectors/*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(data) {
+			v, err := scheme.ParseVector(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Response != nil {
+				continue // no request says it
+			}
+			t.Run(v.ID, func(t *testing.T) { verifyAsFile(t, &v) })
+		}
+	}
+}
+
+func verifyAsFile(t *testing.T, v *scheme.Vector) {
+	m, err := v.Message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := exitNotValid
+	if v.Expect == "valid" {
+		want = exitOK
+	}
+	secret := writeFile(t, "secret.txt", v.Secret)
+	texts := []string{requestText(m.Method+" "+v.Request.URL+" HTTP/1.1\n", v.Request.Headers, m.Body)}
+	if m.URLScheme() == "https" && strings.HasPrefix(m.Target, "/") {
+		start := m.Method + " " + m.Target + " HTTP/1.1\r\n"
+		if m.Header["Host"] == nil {
+			start += "Host: " + m.Host + "\r\n"
+		}
+		texts = append(texts, requestText(start, v.Request.Headers, m.Body))
+	}
+	for _, text := range texts {
+		got := execute(nil, arguments(v.Preset, v, secret, writeFile(t, "request.http", text), seconds(v.Now))...)
+		if got.code != want || got.stderr != "" {
+			t.Errorf("%q gives %+v, want code %d", text, got, want)
+		}
+	}
+}
+
+func requestText(start string, header map[string][]string, body []byte) string {
+	var b strings.Builder
+	b.WriteString(start)
+	for _, name := range sortedNames(header) {
+		for _, value := range header[name] {
+			b.WriteString(name + ":" + value + "\n")
+		}
+	}
+	return b.String() + "\n" + string(body)
+}
+
 type failure struct {
 	name string
 	m    sealwright.Message
