@@ -73,7 +73,7 @@ check-tests: export SEALWRIGHT_REQUIRE_PEERS = 1
 check-tests:
 	@if $(GO) test -race -c -o /dev/null ./secret 2>/dev/null; then \
 		echo 'with the race detector'; \
-		$(GO) test -race -timeout 12m ./... && $(GO) test -run '^TestAllocs' ./...; \
+		$(GO) test -race -timeout 12m ./... && $(GO) test -run '^TestAlloc' ./...; \
 	else \
 		echo 'WITHOUT the race detector: it needs cgo and a C compiler'; \
 		$(GO) test -timeout 12m ./...; \

@@ -22,6 +22,7 @@ type checker struct {
 func Check(r Rules, tree *Tree) []string {
 	c := &checker{Rules: r, tree: tree, needed: map[string]bool{}}
 	for _, p := range tree.Packages {
+		c.checkAllocs(p)
 		code := p.code()
 		if len(code) == 0 {
 			continue

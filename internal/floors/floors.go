@@ -8,7 +8,7 @@
 //
 // It reads syntax only, with go/parser, and therefore sees names and not types:
 // a call of any method named Expose counts. Test files may import and call what
-// they like.
+// they like; only tests that count allocations have a rule.
 package floors
 
 // Group is a floor of the house, or several that may use each other. A package

@@ -72,6 +72,7 @@ func check(t *testing.T, r floors.Rules, files ...string) []string {
 // TestRules shows that each rule sees what it is for and nothing else.
 func TestRules(t *testing.T) {
 	long := func(lines int) string { return "func f() {" + strings.Repeat("\n", lines-1) + "}\n" }
+	const noRace = "//go:build !race\n\n// Package p is for a test.\npackage p\n"
 	short := strings.Repeat("func _() {}\n", 20) // so that one long function is not one of ten
 	tests := []struct {
 		name string
@@ -183,6 +184,15 @@ func TestRules(t *testing.T) {
 		{"LineDescribed", "service/x.go", "const (\n\tA = 1 // one\n\t// B is two.\n\tB = 2\n)", ""},
 		{"InterfaceDescribedAsAWhole", "service/x.go", "// I is.\ntype I interface {\n\tM()\n}", ""},
 		{"NotDescribedInTest", "service/x_test.go", `func F() {}`, ""},
+
+		{"Allocs", "service/x_test.go", noRace + "func TestAllocs() { testing.AllocsPerRun() }", ""},
+		{"AllocsOfSomething", "service/x_test.go", noRace + "func TestAllocationsOfSign() { testing.AllocsPerRun() }", ""},
+		{"AllocsUnderRace", "service/x_test.go", "func TestAllocs() { testing.AllocsPerRun() }", "TestAllocs counts allocations: put it into a file with //go:build !race"},
+		{"AllocsUnderRaceInHelper", "service/x_test.go", "func helper() { testing.AllocsPerRun() }", "helper counts allocations"},
+		{"AllocsOtherConstraint", "service/x_test.go", "//go:build linux\n\n// Package p is.\npackage p\nfunc TestAllocs() { testing.AllocsPerRun() }", "TestAllocs counts allocations"},
+		{"AllocsNeverRun", "service/x_test.go", noRace + "func TestBudget() { testing.AllocsPerRun() }", "TestBudget is not built under the race detector: call it TestAlloc"},
+		{"NeverRun", "service/x_test.go", noRace + "func TestX() {}", "TestX is not built under the race detector"},
+		{"HelperOfAllocs", "service/x_test.go", noRace + "func helper() {}\nfunc (t T) TestX() {}", ""},
 
 		{"LongFunction", "service/x.go", short + long(101), "func f has 101 lines, want at most 100"},
 		{"LongestFunction", "service/x.go", short + long(100), ""},
