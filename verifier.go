@@ -207,10 +207,10 @@ func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
 		}
 		verdict.Age = now.Sub(c.At)
 		if verdict.Age > past {
-			return Refusef(ErrStale, "signed %v ago, allowed are %v", verdict.Age, past)
+			return Refusef(ErrStale, "signed %v ago, allowed are %v", verdict.Age.Round(time.Millisecond), past)
 		}
 		if -verdict.Age > future {
-			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", -verdict.Age, future)
+			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", -verdict.Age.Round(time.Millisecond), future)
 		}
 	}
 	if c.Expires.IsZero() {
