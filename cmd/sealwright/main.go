@@ -48,7 +48,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	return report(root.Execute(), stderr)
+}
+
+// report prints what there is to say about err and returns the exit code.
+func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}

@@ -20,7 +20,9 @@ import (
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/scheme"
+	"github.com/sealwright/sealwright/secret"
 )
 
 // result is what one command line did.
@@ -364,25 +366,39 @@ func TestA27(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			other := writeFile(t, "other.txt", mirror(v.Secret))
-			right := writeFile(t, "right.txt", v.Secret)
+			s, err := d.New(v.Params)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, f := range failures(m) {
-				forbidden := append(oracle(t, d, &v, f.m), v.Secret)
-				request := writeFile(t, "request.http", string(rawhttp.Request{Absolute: true, Version: "HTTP/1.1"}.With(f.m).Append(nil)))
-				for _, secret := range []string{right, other} {
-					for _, now := range []string{seconds(v.Now), seconds(v.Now + 1e7)} {
-						for _, extra := range [][]string{nil, {"--json"}} {
-							got := execute(nil, append(arguments(d.ID, &v, secret, request, now), extra...)...)
-							checkNothing(t, f.name, got, forbidden)
-							if f.name == "as it is" && secret == right && now == seconds(v.Now) && got.code != exitOK {
-								t.Errorf("as it is: got %+v, want it to be valid", got)
-							}
+				forbidden := append(oracle(t, s, &v, f.m), v.Secret)
+				for _, secret := range []string{v.Secret, mirror(v.Secret)} {
+					for _, now := range []time.Time{v.Time(), v.Time().Add(1e7 * time.Second)} {
+						got := judge(t, s, &v, secret, f.m, now)
+						checkNothing(t, f.name, got, forbidden)
+						if f.name == "as it is" && secret == v.Secret && now.Equal(v.Time()) && got.code != exitOK {
+							t.Errorf("as it is: got %+v, want it to be valid", got)
 						}
 					}
 				}
 			}
 		})
 	}
+}
+
+// judge verifies m for people and as JSON.
+func judge(t *testing.T, s sealwright.Scheme, v *scheme.Vector, key string, m sealwright.Message, now time.Time) result {
+	t.Helper()
+	j := job{
+		scheme: s, now: now, request: rawhttp.Request{Absolute: true, Version: "HTTP/1.1"}.With(m),
+		ring: keyring.Must(keyring.Key{ID: v.KeyID, Version: 1, Secret: secret.FromString(key)}),
+	}
+	var stdout, stderr bytes.Buffer
+	code := report(verify(&stdout, j, false), &stderr)
+	if again := report(verify(&stdout, j, true), &stderr); again != code {
+		t.Errorf("exit code %d as JSON, %d otherwise", again, code)
+	}
+	return result{code, stdout.String(), stderr.String()}
 }
 
 // TestVectorsAsFiles writes the request of every vector as a raw request, with
@@ -429,7 +445,7 @@ func verifyAsFile(t *testing.T, v *scheme.Vector) {
 		texts = append(texts, requestText(start, v.Request.Headers, m.Body))
 	}
 	for _, text := range texts {
-		got := execute(nil, arguments(v.Preset, v, secret, writeFile(t, "request.http", text), seconds(v.Now))...)
+		got := execute(nil, arguments(v, secret, writeFile(t, "request.http", text), seconds(v.Now))...)
 		if got.code != want || got.stderr != "" {
 			t.Errorf("%q gives %+v, want code %d", text, got, want)
 		}
@@ -479,11 +495,8 @@ func failures(m sealwright.Message) []failure {
 
 // oracle returns what an attacker would like to be told about m: its tag and
 // its signed bytes under the right secret, as far as m says nothing of them.
-func oracle(t *testing.T, d *scheme.Definition, v *scheme.Vector, m sealwright.Message) []string {
-	s, err := d.New(v.Params)
-	if err != nil {
-		t.Fatal(err)
-	}
+func oracle(t *testing.T, s sealwright.Scheme, v *scheme.Vector, m sealwright.Message) []string {
+	t.Helper()
 	ring, err := v.Ring()
 	if err != nil {
 		t.Fatal(err)
@@ -492,7 +505,6 @@ func oracle(t *testing.T, d *scheme.Definition, v *scheme.Vector, m sealwright.M
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
 	signed, claim, err := sealwright.SignedBytes(s, key, m)
 	if err != nil {
 		return nil
@@ -501,6 +513,7 @@ func oracle(t *testing.T, d *scheme.Definition, v *scheme.Vector, m sealwright.M
 	if err != nil {
 		return nil
 	}
+	var out []string
 	for _, b := range signed {
 		tag, err := mac.Sum(nil, b)
 		if err != nil {
@@ -515,8 +528,8 @@ func oracle(t *testing.T, d *scheme.Definition, v *scheme.Vector, m sealwright.M
 	return out
 }
 
-func arguments(name string, v *scheme.Vector, secret, request, now string) []string {
-	args := []string{"verify", "--scheme", name, "--secret-file", secret, "--key-id", v.KeyID, "--now", now, "--request", request}
+func arguments(v *scheme.Vector, secret, request, now string) []string {
+	args := []string{"verify", "--scheme", v.Preset, "--secret-file", secret, "--key-id", v.KeyID, "--now", now, "--request", request}
 	for name, values := range v.Params {
 		for _, value := range values {
 			args = append(args, "--param", name+"="+value)
