@@ -48,7 +48,8 @@ const (
 	maxItems      = 10_000
 )
 
-// File is the form of the configuration file. Every member may be missing.
+// File is the form of the configuration file. Every member may be missing or
+// empty.
 // Sizes are bytes, or a number with KiB or MiB.
 //
 //	listen: 127.0.0.1:8470
@@ -85,9 +86,9 @@ type Setting struct {
 	Line int
 }
 
-// UnmarshalYAML reads a text or a number.
+// UnmarshalYAML reads a text or a number. YAML leaves it out for null.
 func (s *Setting) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+	if n.Kind != yaml.ScalarNode {
 		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a text or a number", n.Line)}}
 	}
 	s.Text, s.Line = n.Value, n.Line
@@ -164,7 +165,7 @@ func parseFile(text []byte) (File, error) {
 }
 
 // goType is what the decoder tells of types of this program.
-var goType = regexp.MustCompile(` in type \S+$| into \S+$`)
+var goType = regexp.MustCompile(` (in type|into) .*$`)
 
 // settings collects what is wrong.
 type settings struct {

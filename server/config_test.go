@@ -1,0 +1,111 @@
+package server_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server"
+	"github.com/sealwright/sealwright/server/servertest"
+)
+
+func TestConfigFileRefuses(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // all of them, each with its line
+	}{
+		{"UnknownName", "data: d\nlisten_on: x\n", []string{"line 2: field listen_on not found"}},
+		{"UnknownNameInside", "log:\n  levle: info\n", []string{"line 2: field levle not found"}},
+		{"TwoUnknownNames", "a: 1\nb: 2\n", []string{"line 1: field a not found", "line 2: field b not found"}},
+		{"Twice", "data: a\ndata: b\n", []string{`line 2: mapping key "data" already defined at line 1`}},
+		{"List", "data: [a]\n", []string{"line 1: want a text or a number"}},
+		{"TextForMap", "log: info\n", []string{"line 1"}},
+		{"Syntax", "data: 'a\n", []string{"line"}},
+		{"TwoDocuments", "data: a\n---\ndata: b\n", []string{"more than one document"}},
+		{"EmptyText", "listen: ''\n", []string{"line 1: listen: is empty"}},
+		{"AllAtOnce", "listen: 8470\nstore: postgres\nlog:\n  level: loud\n  format: xml\nlimits:\n  body: 1GB\n  batch_body: 65MiB\n  items: 0\n", []string{
+			`line 1: listen: got "8470", want host:port`, `line 2: store: got "postgres", want one of sqlite, memory`,
+			`line 4: log.level: got "loud"`, `line 5: log.format: got "xml"`, `line 7: limits.body: got "1GB"`,
+			`line 8: limits.batch_body: got 68157440, want 1024 to 67108864`, `line 9: limits.items: got 0, want 1 to 10000`,
+		}},
+		{"Port", "listen: localhost:http\n", []string{`line 1: listen: got port "http"`}},
+		{"PortTooLarge", "listen: localhost:65536\n", []string{`line 1: listen: got port "65536"`}},
+		{"NegativeSize", "limits:\n  body: -1\n", []string{`line 2: limits.body: got "-1"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "sealwright.yaml")
+			if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := server.CheckFile(file)
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "server.") {
+					t.Errorf("got %v, want %s", err, want)
+				}
+			}
+		})
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	if err := run(t, server.Config{Data: data, Store: "postgres"}); err == nil || !strings.Contains(err.Error(), "store: got") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("the data folder was made")
+	}
+	if err := server.CheckFile(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a file that is not there: got no error")
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	for _, text := range []string{
+		"", "# nothing\n", "data:\nlog:\n", "listen: 127.0.0.1:0\n", "listen: '[::1]:0'\nlimits:\n  body: 4096\n  batch_body: 2 MiB\n  items: 10000\n",
+		"data: ./d\nstore: memory\nschemes: s\nlog:\n  level: debug\n  format: text\nlimits:\n  body: 1KiB\n  batch_body: 64MiB\n  items: 1\n",
+	} {
+		file := filepath.Join(t.TempDir(), "sealwright.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.CheckFile(file); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestConfigFileCounts starts with a file: what it says holds, unless the
+// caller says otherwise.
+func TestConfigFileCounts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sealwright.yaml")
+	text := "listen: 192.0.2.1:1\ndata: /dev/null/never\nstore: memory\nlog:\n  format: text\nlimits:\n  items: 2\n  body: 1KiB\n  batch_body: 2KiB\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := servertest.StartConfig(t, server.Config{ConfigFile: file}) // sets Listen and Data
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	for _, c := range []struct {
+		path, body string
+		want       int
+	}{
+		{"/v1/keys/a/sign", `{"items":[{"text":"a"},{"text":"b"}]}`, 200},
+		{"/v1/keys/a/sign", `{"items":[{"text":"a"},{"text":"b"},{"text":"c"}]}`, 413},
+		{"/v1/keys/a/sign", `{"text":"` + strings.Repeat("a", 2<<10-len(`{"text":""}`)) + `"}`, 200},
+		{"/v1/keys/a/sign", `{"text":"` + strings.Repeat("a", 2<<10) + `"}`, 413},
+		{"/v1/keys", `{"name":"b"}` + strings.Repeat(" ", 1<<10), 413},
+	} {
+		if status, _, body := s.Do(t, "POST", c.path, c.body); status != c.want {
+			t.Errorf("%s: got %d %s, want %d", c.path, status, body, c.want)
+		}
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if log := s.Log.String(); !strings.HasPrefix(log, "time=") {
+		t.Errorf("the log is not text: %s", log)
+	}
+	if _, err := os.Stat(filepath.Join(s.Data, "sealwright.db")); err == nil {
+		t.Error("the store is not memory")
+	}
+}

@@ -1,0 +1,104 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sealwright/sealwright/server"
+)
+
+// TestMain is also the server process of tests that kill it: with the variable
+// set the test binary serves until it is killed or told to stop.
+func TestMain(m *testing.M) {
+	data := os.Getenv("SEALWRIGHT_TEST_SERVE")
+	if data == "" {
+		os.Exit(m.Run())
+	}
+	err := server.Run(context.Background(), server.Config{
+		Listen: "127.0.0.1:0", Data: data, Ready: func(addr string) { fmt.Println("address", addr) },
+	})
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// process is a server in its own process.
+type process struct {
+	*exec.Cmd
+	url    string
+	stderr bytes.Buffer
+}
+
+// spawn starts a server in its own process and waits until it is ready.
+func spawn(t *testing.T, data string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(exe)}
+	p.Env = append(os.Environ(), "SEALWRIGHT_TEST_SERVE="+data)
+	p.Stderr = &p.stderr
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if addr, ok := strings.CutPrefix(lines.Text(), "address "); ok {
+			p.url = "http://" + addr
+			return p
+		}
+	}
+	_ = p.Wait()
+	t.Fatalf("the server did not start: %s", p.stderr.String())
+	return nil
+}
+
+// run runs a server that must not start, and returns why.
+func run(t *testing.T, c server.Config) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	c.Ready = func(string) {
+		t.Error("the server started")
+		cancel()
+	}
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:0"
+	}
+	err := server.Run(ctx, c)
+	if err == nil {
+		t.Error("got no error")
+	}
+	return err
+}
+
+// files returns the content of every file below folder, by name.
+func files(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(folder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
+}
