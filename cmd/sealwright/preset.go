@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,31 +41,28 @@ func unknownScheme(name string, names []string) error {
 	return fmt.Errorf("no scheme %q; %s'sealwright schemes' lists the names, and a file is named with .json at its end", name, hint)
 }
 
-// nearest returns up to three of names that name was likely meant to be, the
-// likeliest first: two typing errors away, or with name at the beginning.
+// nearest returns up to three of names that name was likely meant to be: those
+// with the fewest typing errors, two at most, or with name at their beginning,
+// which counts as two.
 func nearest(name string, names []string) []string {
-	const most, farthest = 3, 2
-	type candidate struct {
-		name string
-		far  int
-	}
+	const most = 3
+	best := 2
 	name = strings.ToLower(name)
-	var near []candidate
+	var near []string
 	for _, n := range names {
 		far := distance(name, n)
 		if len(name) >= 3 && strings.HasPrefix(n, name) {
-			far = min(far, farthest)
+			far = min(far, 2)
 		}
-		if far <= farthest && far < len(name) {
-			near = append(near, candidate{n, far})
+		if far > best || far >= len(name) {
+			continue
 		}
+		if far < best {
+			best, near = far, nil
+		}
+		near = append(near, n)
 	}
-	slices.SortStableFunc(near, func(a, b candidate) int { return cmp.Compare(a.far, b.far) })
-	var out []string
-	for _, c := range near[:min(most, len(near))] {
-		out = append(out, c.name)
-	}
-	return out
+	return near[:min(most, len(near))]
 }
 
 // distance returns the Levenshtein distance between a and b in bytes.

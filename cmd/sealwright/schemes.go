@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -71,7 +72,7 @@ func printTable(w io.Writer, list []summary) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "NAME\tTIER\tCOVERS\n")
 	for _, s := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Tier, strings.Join(covered(s.Covers), ", "))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Tier, covered(s.Covers, 2))
 	}
 	return t.Flush()
 }
@@ -121,8 +122,8 @@ func show(d *scheme.Definition) string {
 	line("direction", d.Direction)
 	line("source", d.Source)
 	line("algorithm", d.Algorithm)
-	line("covers", strings.Join(covered(d.Covers()), ", "))
-	line("leaves open", strings.Join(open(d.Covers()), ", "))
+	line("covers", covered(d.Covers(), math.MaxInt))
+	line("leaves open", open(d.Covers()))
 	for _, l := range d.Limits {
 		line("limit", l)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +37,8 @@ func describe(v sealwright.Verdict, hint string, colour bool) string {
 	}
 	line("nonce", v.Nonce)
 	line("rendering", v.Rendering)
-	line("covers", strings.Join(covered(v.Covers), ", "))
-	line("leaves open", strings.Join(open(v.Covers), ", "))
+	line("covers", covered(v.Covers, math.MaxInt))
+	line("leaves open", open(v.Covers))
 	for _, w := range v.Warnings {
 		line("warning", w)
 	}
@@ -107,35 +108,42 @@ func parts() []part {
 	}
 }
 
-// covered returns what c covers, by name; "nothing" if that is so.
-func covered(c sealwright.Coverage) []string {
+// covered returns what c covers, by name; "nothing" if that is so. Of more than
+// most headers, and of more than most fields, it gives the number.
+func covered(c sealwright.Coverage, most int) string {
 	var out []string
 	for _, p := range parts() {
 		if p.is(c) {
 			out = append(out, p.name)
 		}
 	}
-	for _, h := range c.Headers {
-		out = append(out, "header "+h)
-	}
-	for _, f := range c.Fields {
-		out = append(out, "field "+f)
+	for _, l := range []struct {
+		name  string
+		names []string
+	}{{"header", c.Headers}, {"field", c.Fields}} {
+		if len(l.names) > most {
+			out = append(out, fmt.Sprintf("%d %ss", len(l.names), l.name))
+			continue
+		}
+		for _, n := range l.names {
+			out = append(out, l.name+" "+n)
+		}
 	}
 	if out == nil {
-		return []string{"nothing"}
+		return "nothing"
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // open returns what c does not cover, by name.
-func open(c sealwright.Coverage) []string {
+func open(c sealwright.Coverage) string {
 	var out []string
 	for _, p := range parts() {
 		if !p.is(c) {
 			out = append(out, p.name)
 		}
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // Colours of a terminal (ECMA-48).
