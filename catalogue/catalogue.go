@@ -4,6 +4,7 @@ package catalogue
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sealwright/sealwright"
@@ -36,6 +37,7 @@ func Names() []string {
 			names = append(names, id)
 		}
 	}
+	slices.Sort(names) // the order of files has adyen-banking.json before adyen.json
 	return names
 }
 

@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/sealwright/sealwright/catalogue"
@@ -18,5 +19,11 @@ func TestLoad(t *testing.T) {
 				t.Errorf("ID is %q, want the name of the file", d.ID)
 			}
 		})
+	}
+}
+
+func TestNamesSorted(t *testing.T) {
+	if names := catalogue.Names(); !slices.IsSorted(names) {
+		t.Errorf("got %q, want them sorted", names)
 	}
 }
