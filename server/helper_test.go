@@ -14,16 +14,22 @@ import (
 	"github.com/sealwright/sealwright/server"
 )
 
-// TestMain is also the server process of tests that kill it: with the variable
-// set the test binary serves until it is killed or told to stop.
+// TestMain is also the server process of tests that kill it, and of the
+// benchmark: with the variable set the test binary serves until it is killed.
+// Its value is a data folder, or bare for the handler that ours is compared
+// with.
 func TestMain(m *testing.M) {
 	data := os.Getenv("SEALWRIGHT_TEST_SERVE")
 	if data == "" {
 		os.Exit(m.Run())
 	}
-	err := server.Run(context.Background(), server.Config{
-		Listen: "127.0.0.1:0", Data: data, Ready: func(addr string) { fmt.Println("address", addr) },
-	})
+	ready := func(addr string) { fmt.Println("address", addr) }
+	var err error
+	if data == "bare" {
+		err = serveBare(ready)
+	} else {
+		err = server.Run(context.Background(), server.Config{Listen: "127.0.0.1:0", Data: data, Ready: ready})
+	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
@@ -31,20 +37,25 @@ func TestMain(m *testing.M) {
 // process is a server in its own process.
 type process struct {
 	*exec.Cmd
-	url    string
-	stderr bytes.Buffer
+	url string
 }
 
-// spawn starts a server in its own process and waits until it is ready.
-func spawn(t *testing.T, data string) *process {
+// spawn starts a server in its own process, with its log in a file, and waits
+// until it is ready.
+func spawn(t testing.TB, data string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
 	p := &process{Cmd: exec.Command(exe)}
 	p.Env = append(os.Environ(), "SEALWRIGHT_TEST_SERVE="+data)
-	p.Stderr = &p.stderr
+	p.Stderr = log
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +71,8 @@ func spawn(t *testing.T, data string) *process {
 		}
 	}
 	_ = p.Wait()
-	t.Fatalf("the server did not start: %s", p.stderr.String())
+	text, _ := os.ReadFile(log.Name())
+	t.Fatalf("the server did not start: %s", text)
 	return nil
 }
 
