@@ -75,7 +75,7 @@ func (w *work) appendDerived(dst []byte, m *sealwright.Message, c *component) ([
 	case "@method":
 		return appendVisible(dst, m.Method)
 	case "@authority":
-		return appendVisible(dst, canon.Authority(m.Host, strings.ToLower(m.URLScheme())))
+		return appendHost(dst, canon.Authority(m.Host, strings.ToLower(m.URLScheme())))
 	case "@scheme":
 		return appendVisible(dst, strings.ToLower(m.URLScheme()))
 	case "@target-uri":
@@ -106,7 +106,7 @@ func appendURI(dst []byte, m *sealwright.Message) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	if dst, err = appendVisible(append(dst, "://"...), m.Host); err != nil {
+	if dst, err = appendHost(append(dst, "://"...), m.Host); err != nil {
 		return dst, fmt.Errorf("host: %w", err)
 	}
 	if m.Target == "*" {
@@ -116,6 +116,15 @@ func appendURI(dst []byte, m *sealwright.Message) ([]byte, error) {
 		return dst, err
 	}
 	return appendTarget(dst, m.Target)
+}
+
+// appendHost appends an authority. It refuses what could pass for a part of
+// another component of a URL.
+func appendHost(dst []byte, host string) ([]byte, error) {
+	if strings.ContainsAny(host, "/?#@\\ ") {
+		return dst, fmt.Errorf("%.64q is no authority", host)
+	}
+	return appendVisible(dst, host)
 }
 
 func appendTarget(dst []byte, target string) ([]byte, error) {

@@ -92,8 +92,7 @@ func (w *work) checkDigest(lines []string, body []byte) error {
 		known = true
 		var buf [96]byte // base64 of 64 bytes has 88
 		want := appendDigest(buf[:0], d.key, body)
-		got := &w.other.items[d.items.from].value
-		if d.inner || got.kind != kBytes || got.text != string(want) {
+		if it := w.other.item(d); it == nil || it.value.kind != kBytes || it.value.text != string(want) {
 			return sealwright.Refusef(sealwright.ErrDigest, "%s in Content-Digest is not that of the body", d.key)
 		}
 	}

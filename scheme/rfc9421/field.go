@@ -36,6 +36,14 @@ type member struct {
 	params span // of an inner list; those of an item are its own
 }
 
+// item returns the item that m is, nil if it is an inner list.
+func (f *field) item(m *member) *item {
+	if m.inner {
+		return nil
+	}
+	return &f.items[m.items.from]
+}
+
 type item struct {
 	value  value
 	params span
@@ -123,7 +131,7 @@ func (f *field) parseItem(text string) error {
 	if err != nil {
 		return err
 	}
-	it, err := p.item()
+	it, err := p.parameterised()
 	if err != nil {
 		return err
 	}
@@ -182,7 +190,7 @@ func (p *parser) member(key string) (member, error) {
 	if p.peek() == '(' {
 		return p.innerList(key)
 	}
-	it, err := p.item()
+	it, err := p.parameterised()
 	if err != nil {
 		return member{}, err
 	}
@@ -201,7 +209,7 @@ func (p *parser) innerList(key string) (member, error) {
 		if len(p.items)-m.items.from == maxItems {
 			return m, p.errorf("more than %d items", maxItems)
 		}
-		it, err := p.item()
+		it, err := p.parameterised()
 		if err != nil {
 			return m, err
 		}
@@ -216,7 +224,7 @@ func (p *parser) innerList(key string) (member, error) {
 	return m, err
 }
 
-func (p *parser) item() (item, error) {
+func (p *parser) parameterised() (item, error) {
 	v, err := p.bare()
 	if err != nil {
 		return item{}, err

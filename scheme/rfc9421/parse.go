@@ -73,8 +73,8 @@ func (pf *profile) find(w *work, m *sealwright.Message) (*member, string, error)
 	if sig == nil {
 		return nil, "", sealwright.Refusef(sealwright.ErrMissing, "%s has no label %q", signatureField, label)
 	}
-	it := &w.other.items[sig.items.from]
-	if sig.inner || it.value.kind != kBytes || it.params.from != it.params.to {
+	it := w.other.item(sig)
+	if it == nil || it.value.kind != kBytes || it.params.from != it.params.to {
 		return nil, "", sealwright.Refusef(sealwright.ErrMalformed, "%s: label %q is not one byte sequence", signatureField, label)
 	}
 	return w.input.find(label), it.value.text, nil

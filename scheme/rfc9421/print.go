@@ -20,10 +20,8 @@ func (f *field) appendDictionary(dst []byte) []byte {
 // appendEntry appends a member of a dictionary with its key.
 func (f *field) appendEntry(dst []byte, m *member) []byte {
 	dst = append(dst, m.key...)
-	if !m.inner {
-		if it := &f.items[m.items.from]; it.value.kind == kBoolean && it.value.num == 1 {
-			return f.appendParams(dst, it.params)
-		}
+	if it := f.item(m); it != nil && it.value.kind == kBoolean && it.value.num == 1 {
+		return f.appendParams(dst, it.params)
 	}
 	return f.appendMember(append(dst, '='), m)
 }
@@ -41,8 +39,8 @@ func (f *field) appendList(dst []byte) []byte {
 
 // appendMember appends a member without its key.
 func (f *field) appendMember(dst []byte, m *member) []byte {
-	if !m.inner {
-		return f.appendItem(dst, &f.items[m.items.from])
+	if it := f.item(m); it != nil {
+		return f.appendItem(dst, it)
 	}
 	return f.appendParams(f.appendItems(dst, m), m.params)
 }
