@@ -157,6 +157,7 @@ func TestRules(t *testing.T) {
 		{"VarCleared", "service/x.go", "var a = map[int]int{}\nfunc f() { clear(a) }", "package variable a is changed"},
 		{"VarDeleted", "service/x.go", "var a = map[int]int{}\nfunc f() { delete(a, 1) }", "package variable a is changed"},
 		{"VarByRange", "service/x.go", "var a int\nfunc f() { for a = range 3 {} }", "package variable a is changed"},
+		{"VarByRangeValue", "service/x.go", "var a int\nfunc f() { for _, a = range []int{1} {} }", "package variable a is changed"},
 		{"VarInClosure", "service/x.go", "var a = 1\nvar f = func() { a = 2 }", "package variable a is changed"},
 		{"VarInMethod", "service/x.go", "var a = 1\nfunc (t t) f() { if true { a = 2 } }", "package variable a is changed"},
 		{"VarOfOther", "service/x.go", "import \"net/http\"\nfunc f() { http.DefaultClient.Timeout = 1 }", "package variable http is changed"},
