@@ -526,6 +526,29 @@ func TestA31_SeveralSignatures(t *testing.T) {
 	}
 }
 
+func TestA35_WindowOfTheSender(t *testing.T) {
+	tests := []struct {
+		name        string
+		params      []string
+		description string
+		want        error
+	}{
+		{"ExpiresInTenYears", nil, allList + created + ";expires=2082758400", nil}, // max_age holds all the same
+		{"ExpiresInTenYearsAndOld", nil, allList + ";created=1767225299;expires=2082758400", sealwright.ErrStale},
+		{"OnlyExpires", []string{"require_created", "false"}, allList + ";expires=1767226200", nil},
+		{"OnlyExpiresTooFar", []string{"require_created", "false"}, allList + ";expires=1767226201", sealwright.ErrFuture},
+		{"OnlyExpiresAndNoWindow", []string{"require_created", "false", "max_age", "0", "skew", "0"}, allList + ";expires=1767225601", sealwright.ErrFuture},
+		{"OnlyExpiresNow", []string{"require_created", "false", "max_age", "0", "skew", "0"}, allList + ";expires=1767225600", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := verify(with(t, tt.params...), forged(t, digested(), tt.description), now); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestA36_PolicyGaps(t *testing.T) {
 	tests := []struct {
 		name        string

@@ -200,6 +200,9 @@ func (pf *profile) readParams(params []param, c *sealwright.Claim) error {
 			return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", inputField, err)
 		}
 	}
+	if c.At.IsZero() && !c.Expires.IsZero() { // the sender does not choose how long it lives
+		c.Ahead = max(pf.past+pf.future, time.Nanosecond)
+	}
 	if pf.tag != "" && tag != pf.tag {
 		return sealwright.Refusef(sealwright.ErrPolicy, "parameter tag is %q, want %q", tag, pf.tag)
 	}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/scheme"
-	"github.com/sealwright/sealwright/scheme/rfc9421"
 	"github.com/sealwright/sealwright/secret"
 )
 
@@ -17,14 +17,10 @@ var now = time.Unix(1767225600, 0)
 
 var ring = keyring.Must(keyring.Key{ID: "k1", Version: 1, Secret: secret.FromString("rfc9421-example-shared-secret-0001")})
 
-// definition returns the definition of the catalogue, checked.
+// definition returns the definition of the catalogue, which is checked.
 func definition(tb testing.TB) *scheme.Definition {
 	tb.Helper()
-	data, err := os.ReadFile("../../catalogue/rfc9421.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	d, err := scheme.Load(data, map[string]scheme.Constructor{"rfc9421": rfc9421.New})
+	d, err := catalogue.Definition("rfc9421")
 	if err != nil {
 		tb.Fatal(err)
 	}
