@@ -207,11 +207,15 @@ func (p *program) putArgument(s source, m *sealwright.Message, c *sealwright.Cla
 	return p.put(place, m, c, text, false)
 }
 
+// valueChars are left as they are in a value: an equals sign, which ends base64,
+// can only end a name.
+var valueChars = canon.NewSet("-._~=", true)
+
 // putField sets the field name of a query or form, in its place if it is there,
 // else at the end.
 func putField(raw, name, value string) string {
 	pair := string(canon.AppendPercent(nil, name, canon.Unreserved)) + "=" +
-		string(canon.AppendPercent(nil, value, canon.Unreserved))
+		string(canon.AppendPercent(nil, value, valueChars))
 	var out []string
 	done := false
 	for piece := range strings.SplitSeq(raw, "&") {
