@@ -195,6 +195,10 @@ func greet(w io.Writer, address, tokenPath, version string, created secret.Bytes
 		fmt.Fprintf(w, "The admin token is in %s.\n", tokenPath)
 		return
 	}
+	file, err := filepath.Abs(tokenPath) // the other terminal may be elsewhere
+	if err != nil {
+		file = tokenPath
+	}
 	fmt.Fprintf(w, `
 The admin token, shown only now, and kept in %[1]s:
 
@@ -203,5 +207,5 @@ The admin token, shown only now, and kept in %[1]s:
 Try it in another terminal:
 
 %[3]s
-`, tokenPath, created.Expose(), example("http://"+address, tokenPath))
+`, tokenPath, created.Expose(), example("http://"+address, file))
 }

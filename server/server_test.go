@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -311,6 +312,40 @@ func TestRotateRootKey(t *testing.T) {
 	}
 	if log := s.Log.String(); strings.Contains(log, "wrapped") {
 		t.Errorf("wrapped again: %s", log)
+	}
+}
+
+// TestBackupAndRestore is the procedure of docs/operate/server.md, with the
+// copy made while the server runs.
+func TestBackupAndRestore(t *testing.T) {
+	s := servertest.Start(t)
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	before := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+	restored := t.TempDir()
+	db, err := sql.Open("sqlite", filepath.Join(s.Data, "sealwright.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("VACUUM INTO ?", filepath.Join(restored, "sealwright.db")); err != nil {
+		t.Fatal(err)
+	}
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"later"}`)
+	root, err := os.ReadFile(filepath.Join(s.Data, "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"root.key": root, "admin-token": s.Token.Expose()} {
+		if err := os.WriteFile(filepath.Join(restored, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := servertest.StartConfig(t, server.Config{Data: restored})
+	if v := must[api.Verdict](t, r, "POST", "/v1/keys/a/verify", `{"text":"a","signature":"`+before.Signature+`"}`); !v.Valid {
+		t.Errorf("got %+v", v)
+	}
+	if list := must[api.KeyList](t, r, "GET", "/v1/keys", ""); len(list.Items) != 1 {
+		t.Errorf("got %+v", list)
 	}
 }
 
