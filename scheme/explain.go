@@ -1,6 +1,7 @@
 package scheme
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -222,6 +223,16 @@ func sourceWords(s string) string {
 		return "the header or JSON field `" + arg + "`"
 	case "param":
 		return "the parameter `" + arg + "`"
+	case "arg":
+		return "the query parameter or form field `" + arg + "`"
+	case "payload":
+		return "the field `" + arg + "` of the payload"
+	case "query-without":
+		return "the query as received, without `" + arg + "`"
+	case "query-before":
+		return "the query as received, before its last parameter `" + arg + "`"
+	case "body-without":
+		return "the raw body, without its field `" + arg + "`"
 	}
 	return "`" + s + "`"
 }
@@ -260,6 +271,12 @@ func tagWords(f *Format) string {
 		text += " after `" + t.Prefix + "`"
 	}
 	text += ", " + t.Encoding
+	if t.Escape != "" {
+		text += ", percent-encoded"
+	}
+	if t.Padded {
+		text += ", with or without padding"
+	}
 	for _, a := range t.Also {
 		text += ", or " + sourceWords(a)
 	}
@@ -297,16 +314,20 @@ func keyWords(k *Key) string {
 }
 
 func timeWords(t *Time) string {
-	text := sourceWords(t.From) + ", " + t.Format
+	text := sourceWords(t.From)
+	for _, a := range t.Also {
+		text += ", else " + sourceWords(a)
+	}
+	text += ", " + t.Format
+	if t.Optional {
+		text += ", optional"
+	}
 	if t.Kind == "expires" {
-		return text + ", the last valid instant"
+		return text + ", the last valid instant, at most " + cmp.Or(t.Future, "168h") + " ahead"
 	}
-	past, future := t.Past, t.Future
-	if past == "" {
-		past = "300s"
-	}
-	if future == "" {
-		future = "300s"
+	past, future := cmp.Or(t.Past, "300s"), cmp.Or(t.Future, "300s")
+	if w := t.Window; w != nil {
+		past = "what " + sourceWords(w.From) + " allows (" + w.Unit + ", at most " + w.Max + ", else " + past + ")"
 	}
 	return text + ", at most " + past + " old and " + future + " ahead"
 }
@@ -319,6 +340,9 @@ func nonceWords(n *Nonce) string {
 	if n.Optional {
 		text += ", optional"
 	}
+	if n.Mode == "increasing" {
+		text += ", a number above all earlier ones of the key"
+	}
 	return text
 }
 
@@ -326,9 +350,12 @@ func checkWords(c Check) string {
 	text := ""
 	switch {
 	case c.Equal != nil && c.Equal.Same != "":
-		text = sourceWords(c.Equal.From) + " must equal " + sourceWords(c.Equal.Same)
+		text = exprWords(c.Equal.From, "") + " must equal " + sourceWords(c.Equal.Same)
 	case c.Equal != nil:
-		text = sourceWords(c.Equal.From) + " must be `" + c.Equal.Value + "`"
+		text = exprWords(c.Equal.From, "") + " must be `" + c.Equal.Value + "`"
+		if c.Equal.Prefix {
+			text = exprWords(c.Equal.From, "") + " must be `" + c.Equal.Value + "` or begin with it and a slash"
+		}
 	case c.Digest != nil:
 		text = sourceWords(c.Digest.From) + " must be the " + c.Digest.Hash + " of the body in " + c.Digest.Encoding
 		if c.Digest.Optional {

@@ -458,3 +458,31 @@ func TestPlaceErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestExplainPlaces: the page of a scheme says where its values may stand and
+// what bounds them.
+func TestExplainPlaces(t *testing.T) {
+	tests := []struct{ name, members, want string }{
+		{"Argument", algorithmAndKey + `,"tag":{"from":"arg:sig","encoding":"hex"},"message":["{query-without:sig}{body-without:sig}"]`, "query parameter or form field `sig`"},
+		{"Query", algorithmAndKey + `,"tag":{"from":"query:sig","encoding":"base64url-raw","padded":true},"message":["{query-before:sig}"]`, "before its last parameter `sig`"},
+		{"Padding", algorithmAndKey + `,"tag":{"from":"query:sig","encoding":"base64url-raw","padded":true},"message":["{query-before:sig}"]`, "with or without padding"},
+		{"Escape", algorithmAndKey + `,"tag":{"from":"query:sig","encoding":"base64","escape":"percent"},"message":["{body}"]`, "base64, percent-encoded"},
+		{"Window", frame + `,"time":{"from":"header:X-T","format":"unix","past":"5s","window":{"from":"header:X-W","unit":"ms","max":"60s"}},"message":["{time}{header:X-W?}"]`, "at most 60s, else 5s"},
+		{"Expiry", frame + `,"time":{"from":"header:X-T","format":"unix","kind":"expires"},"message":["{time}"]`, "at most 168h ahead"},
+		{"Also", frame + `,"time":{"from":"header:X-T","also":["query:t"],"optional":true,"format":"unix"},"message":["{time}"]`, "else the query parameter `t`, unix, optional"},
+		{"Increasing", frame + `,"nonce":{"from":"header:X-N","mode":"increasing"},"message":["{nonce}"]`, "above all earlier ones"},
+		{"Prefix", frame + `,"checks":[{"equal":{"from":"path|decode","value":"/a","prefix":true}}],"message":["{path}"]`, "the path as received, percent-decoded must be `/a` or begin with it"},
+		{"Payload", frame + `,"payload":{"from":"header:X-P","encoding":"base64","format":"json"},"checks":[{"equal":{"from":"payload:p","same":"path"}}],"message":["{header:X-P}"]`, "the field `p` of the payload must equal the path as received"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := define(t, tt.members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if page := d.Explain(); !strings.Contains(page, tt.want) {
+				t.Errorf("page has no %q:\n%s", tt.want, page)
+			}
+		})
+	}
+}
