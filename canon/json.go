@@ -217,3 +217,26 @@ func isName(raw []byte, token string) (bool, error) {
 	name, err := JSONText(raw)
 	return name == token, err
 }
+
+// AppendJSONString appends s as JSON.stringify of ECMAScript writes a string:
+// characters from U+0020 on as they are, except the quote and the backslash. It
+// returns [ErrJSON] if s is not UTF-8.
+func AppendJSONString(dst []byte, s string) ([]byte, error) {
+	if !utf8.ValidString(s) {
+		return nil, fmt.Errorf("%w: text is not UTF-8", ErrJSON)
+	}
+	dst = append(dst, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= ' ':
+			dst = append(dst, c)
+		case strings.IndexByte("\b\t\n\f\r", c) >= 0:
+			dst = append(dst, '\\', "btn_fr"[c-'\b'])
+		default:
+			dst = fmt.Appendf(dst, `\u%04x`, c)
+		}
+	}
+	return append(dst, '"'), nil
+}

@@ -66,6 +66,22 @@ func AppendForm(dst []byte, s string) []byte {
 	return dst
 }
 
+// AppendPlus appends s with a blank as + and other bytes outside [Unreserved] as
+// %XX.
+func AppendPlus(dst []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ' ':
+			dst = append(dst, '+')
+		case Unreserved.Has(c):
+			dst = append(dst, c)
+		default:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return dst
+}
+
 // AppendUnescaped appends s with %XX decoded, and with + as a blank if plus is
 // true. A % that does not begin an escape is an error.
 func AppendUnescaped(dst []byte, s string, plus bool) ([]byte, error) {
