@@ -162,11 +162,17 @@ type Claim struct {
 type tag struct {
 	bytes [mac.MaxSize]byte
 	size  int
+	owner string // ID of the key that it belongs to; empty means any
 }
 
 // AddTag decodes the tag text and adds it. It returns [ErrTooManyTags] for more than
 // [MaxTags] and [ErrMalformed] if text is not in the encoding or longer than any tag.
-func (c *Claim) AddTag(text string, e canon.Encoding) error {
+func (c *Claim) AddTag(text string, e canon.Encoding) error { return c.AddTagOf("", text, e) }
+
+// AddTagOf is [Claim.AddTag] for a tag that counts only under the key with this
+// ID, for messages that carry a tag for each of several keys. An empty ID
+// stands for any key.
+func (c *Claim) AddTagOf(keyID, text string, e canon.Encoding) error {
 	if c.count == MaxTags {
 		return Refusef(ErrTooManyTags, "more than %d tags", MaxTags)
 	}
@@ -178,7 +184,7 @@ func (c *Claim) AddTag(text string, e canon.Encoding) error {
 	if n == 0 {
 		return Refusef(ErrMissing, "signature is empty")
 	}
-	t.size = n
+	t.size, t.owner = n, keyID
 	c.count++
 	return nil
 }

@@ -253,7 +253,7 @@ func (v *Verifier) match(w *work, k *keyring.Key) (int, mac.Algorithm, error) {
 		}
 		for i := range w.c.count {
 			t := &w.c.tags[i]
-			if state.VerifyTruncated(t.bytes[:t.size], size) && found < 0 {
+			if state.VerifyTruncated(t.bytes[:t.size], size) && found < 0 && (t.owner == "" || t.owner == k.ID) {
 				found = n
 			}
 		}
