@@ -101,6 +101,51 @@ var decimalUnix = timeFormat{
 
 var gmt = time.FixedZone("GMT", 0)
 
+// iso8601 has seconds, perhaps with a fraction, and a zone or none, which means
+// UTC.
+var iso8601 = timeFormat{
+	parse: func(s string) (time.Time, error) {
+		if t, err := time.Parse(time.RFC3339, s); err == nil {
+			return t, nil
+		}
+		return layoutFormat("2006-01-02T15:04:05", time.UTC).parse(s)
+	},
+	format: func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+}
+
+// findTimeFormat returns the format with this name, or one that reads several,
+// joined by |, and writes the first. No two of them may be numbers, which do
+// not say what they count.
+func findTimeFormat(name string) (timeFormat, error) {
+	var all []timeFormat
+	numbers := 0
+	for one := range strings.SplitSeq(name, "|") {
+		f, ok := timeFormats[one]
+		if !ok {
+			return timeFormat{}, fmt.Errorf("time: unknown format %q", one)
+		}
+		if f.json {
+			numbers++
+		}
+		all = append(all, f)
+	}
+	if numbers > 1 {
+		return timeFormat{}, fmt.Errorf("time: format %q: two of them are numbers", name)
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	parse := func(s string) (t time.Time, err error) {
+		for _, f := range all {
+			if t, err = f.parse(s); err == nil {
+				return t, nil
+			}
+		}
+		return t, fmt.Errorf("%w: want one of %s", errTime, name)
+	}
+	return timeFormat{parse: parse, format: all[0].format, json: all[0].json}, nil
+}
+
 var timeFormats = map[string]timeFormat{
 	"unix":         unixFormat(1),
 	"unix-ms":      unixFormat(1e3),
@@ -112,6 +157,7 @@ var timeFormats = map[string]timeFormat{
 	"iso-seconds":  layoutFormat("2006-01-02T15:04:05", time.UTC), // no zone: UTC
 	"iso-basic":    layoutFormat("20060102T150405Z", time.UTC),
 	"edgegrid":     layoutFormat("20060102T15:04:05-0700", time.UTC),
+	"iso8601":      iso8601,
 	"http-date":    layoutFormat("Mon, 02 Jan 2006 15:04:05 GMT", gmt),
 	"rfc2822":      layoutFormat("Mon, 02 Jan 2006 15:04:05 -0700", time.UTC),
 }
@@ -121,37 +167,76 @@ type clock struct {
 	format       timeFormat
 	past, future time.Duration
 	expires      bool
+	span         bool    // start;end
 	window       *window // nil: the client has no choice
 }
 
 func (t *Time) compile() (clock, error) {
-	f, ok := timeFormats[t.Format]
-	if !ok {
-		return clock{}, fmt.Errorf("time: unknown format %q", t.Format)
+	f, err := findTimeFormat(t.Format)
+	if err != nil {
+		return clock{}, err
 	}
-	c := clock{format: f}
-	switch t.Kind {
-	case "", "issued":
-	case "expires":
-		c.expires = true
-	default:
-		return clock{}, fmt.Errorf("time: unknown kind %q, want issued or expires", t.Kind)
+	c := clock{format: f, expires: t.Kind == "expires", span: t.Kind == "span"}
+	if t.Kind != "" && t.Kind != "issued" && !c.expires && !c.span {
+		return clock{}, fmt.Errorf("time: unknown kind %q, want issued, expires or span", t.Kind)
 	}
-	var err error
 	if c.past, err = bound(t.Past, defaultWindow); err != nil {
 		return clock{}, fmt.Errorf("time: past: %w", err)
 	}
 	future := defaultWindow
-	if c.expires {
+	if c.expires || c.span {
 		future = defaultAhead
 	}
 	if c.future, err = bound(t.Future, future); err != nil {
 		return clock{}, fmt.Errorf("time: future: %w", err)
 	}
-	if c.expires && c.future == 0 {
+	if (c.expires || c.span) && c.future == 0 {
 		return clock{}, errors.New("time: future: an expiry needs a bound above 0s")
 	}
 	return c, nil
+}
+
+// parse returns the instant that text says, and of a span its end.
+func (c *clock) parse(text string) (at, end time.Time, err error) {
+	if !c.span {
+		at, err = c.format.parse(text)
+		return at, at, err
+	}
+	from, to, _ := strings.Cut(text, ";")
+	if at, err = c.format.parse(from); err != nil {
+		return at, end, err
+	}
+	if end, err = c.format.parse(to); err == nil && end.Before(at) {
+		err = fmt.Errorf("%w: the span ends before it begins", errTime)
+	}
+	return at, end, err
+}
+
+// text returns what a signer writes at now.
+func (c *clock) text(now time.Time) string {
+	switch {
+	case c.expires:
+		return c.format.format(now.Add(c.past))
+	case c.span:
+		return c.format.format(now) + ";" + c.format.format(now.Add(c.past))
+	}
+	return c.format.format(now)
+}
+
+// isFresh reports whether text is within the window at now.
+func (c *clock) isFresh(text string, now time.Time) bool {
+	at, end, err := c.parse(text)
+	if err != nil {
+		return false
+	}
+	switch age := now.Sub(at); {
+	case c.expires:
+		return age <= 0 && -age <= c.future
+	case c.span:
+		return !now.After(end) && -age <= defaultWindow && end.Sub(at) <= c.future
+	default:
+		return age <= c.past && -age <= c.future
+	}
 }
 
 const (

@@ -1,26 +1,23 @@
 package scheme
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/sealwright/sealwright"
-	"github.com/sealwright/sealwright/canon"
 )
 
 // conditional reports whether what is covered depends on the message.
 func (p *program) conditional() bool {
+	found := len(p.times) > 1 || p.time != nil && (p.time.optional || len(p.time.also) > 0)
 	for _, r := range p.renderings {
-		for i := range r {
-			if s := &r[i]; len(s.conditions) > 0 || s.headers != nil || (s.fields != nil && s.fields.Repeat == "first") {
-				return true
-			}
-		}
+		flat(r, func(s *segment) {
+			found = found || len(s.conditions) > 0 || s.headers != nil ||
+				s.fields != nil && (s.fields.Repeat == "first" || slices.Contains(s.fields.From, "form")) ||
+				slices.ContainsFunc(s.pieces, func(pc piece) bool { return pc.first > 0 })
+		})
 	}
-	if p.time != nil && (p.time.optional || len(p.time.also) > 0) {
-		return true
-	}
-	return slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && (len(c.conditions) > 0 || c.optional) })
+	return found || slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && (len(c.conditions) > 0 || c.optional) })
 }
 
 // coverage returns what every rendering of m covers. For a message of no
@@ -30,10 +27,10 @@ func (p *program) coverage(m *sealwright.Message, c *sealwright.Claim) sealwrigh
 	for i, r := range p.renderings {
 		cov := p.coverageOf(r, m, c)
 		if i == 0 {
-			all = cov
+			all = cov.Coverage
 			continue
 		}
-		all = intersect(all, cov)
+		all = intersect(all, cov.Coverage)
 	}
 	return all
 }
@@ -49,71 +46,123 @@ func intersect(a, b sealwright.Coverage) sealwright.Coverage {
 	}
 }
 
-func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwright.Claim) sealwright.Coverage {
-	var cov sealwright.Coverage
-	best := m.Method == "" && m.Status == 0
-	for i := range list {
-		s := &list[i]
-		if !best && !holds(s.conditions, m, c) {
-			continue
-		}
-		for j := range s.pieces {
-			p.cover(&cov, s.pieces[j].source)
-		}
-		if s.fields != nil {
-			p.coverFields(&cov, s.fields, m, best)
-		}
-		if s.headers != nil {
-			p.coverHeaders(&cov, s.headers, m, c, best)
-		}
-	}
+// covering collects what the segments of one rendering cover of a message.
+type covering struct {
+	sealwright.Coverage
+	m       *sealwright.Message
+	c       *sealwright.Claim
+	best    bool     // no message: what can be covered
+	sources []source // covered values that Coverage has no name for
+}
+
+func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwright.Claim) *covering {
+	cov := &covering{m: m, c: c, best: m.Method == "" && m.Status == 0}
+	cov.segments(p, list)
+	p.key.pieces(func(pc *piece) { cov.piece(p, pc) })
 	for i := range p.checks {
-		ck := &p.checks[i]
-		if !p.covered(&cov, ck.source) {
-			continue
-		}
-		if ck.same != nil && len(ck.conditions) == 0 && !ck.begins {
-			p.cover(&cov, *ck.same) // it cannot change without the covered value
-		}
-		if ck.digest == nil {
-			continue
-		}
-		if best || (holds(ck.conditions, m, c) && (!ck.optional || p.present(ck, m, c))) {
-			cov.Body = true
+		cov.check(p, &p.checks[i])
+	}
+	for _, t := range p.times {
+		at := *p.where(t.value, m, c)
+		if cov.covered(p, at) && (cov.best || !t.optional || p.has(at, m, c)) {
+			cov.Time = true
 		}
 	}
-	if p.time != nil && p.covered(&cov, *p.where(p.time, m, c)) {
-		cov.Time = best || !p.time.optional || c.Values[valueTime] != ""
-	}
-	if p.keyID != nil && p.covered(&cov, p.keyID.source) {
+	if p.keyID != nil && cov.covered(p, p.keyID.source) {
 		cov.KeyID = true
 	}
-	if !best && len(m.Body) == 0 && p.bodyWouldShow() {
-		cov.Body = true
+	if !cov.best && !cov.Body && len(m.Body) == 0 {
+		cov.Body = p.bodyWouldShow(list, m, c)
 	}
 	return cov
 }
 
-// bodyWouldShow reports whether adding a body to a message without one would
-// be noticed: a required digest exists for every kind of body.
-func (p *program) bodyWouldShow() bool {
-	return slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && !c.optional })
+func (cov *covering) segments(p *program, list []segment) {
+	for i := range list {
+		s := &list[i]
+		if !cov.best && !holds(s.conditions, cov.m, cov.c) {
+			continue
+		}
+		for j := range s.pieces {
+			cov.piece(p, &s.pieces[j])
+		}
+		if s.fields != nil {
+			cov.fields(p, s.fields)
+		}
+		if s.headers != nil {
+			s.headers.cover(p, cov)
+		}
+		cov.segments(p, s.group)
+	}
 }
 
-func (p *program) present(ck *check, m *sealwright.Message, c *sealwright.Claim) bool {
-	_, ok, err := p.get(&ck.source, m, c)
-	return ok && err == nil
+// check adds what a check binds to a covered value: the body by its digest, or
+// another place of the same value.
+func (cov *covering) check(p *program, ck *check) {
+	if !cov.covered(p, ck.source) {
+		return
+	}
+	if ck.same != nil && len(ck.conditions) == 0 && !ck.begins {
+		cov.source(p, *ck.same) // it cannot change without the covered value
+	}
+	if ck.digest == nil {
+		return
+	}
+	if cov.best || (holds(ck.conditions, cov.m, cov.c) && (!ck.optional || p.has(ck.source, cov.m, cov.c))) {
+		cov.Body = true
+	}
 }
 
-// cover adds what a source in the message covers.
-func (p *program) cover(cov *sealwright.Coverage, s source) {
+// bodyWouldShow reports whether adding a body, of whatever type, to a message
+// without one would be noticed.
+func (p *program) bodyWouldShow(list []segment, m *sealwright.Message, c *sealwright.Claim) bool {
+	with := *m
+	with.Body = []byte("a=b")
+	with.Header = maps.Clone(m.Header)
+	if with.Header == nil {
+		with.Header = map[string][]string{}
+	}
+	for _, ct := range []string{"application/x-www-form-urlencoded", "application/octet-stream"} {
+		with.Header["Content-Type"] = []string{ct}
+		cov := &covering{m: &with, c: c}
+		cov.segments(p, list)
+		if !cov.Body && !slices.ContainsFunc(p.checks, func(ck check) bool {
+			return (ck.refuse != "" || ck.digest != nil && !ck.optional) && holds(ck.conditions, &with, c)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// alwaysCovers reports whether every rendering can cover the value at s.
+func (p *program) alwaysCovers(s source) bool {
+	return !slices.ContainsFunc(p.renderings, func(r []segment) bool {
+		return !p.coverageOf(r, &sealwright.Message{}, &sealwright.Claim{}).covered(p, s)
+	})
+}
+
+// piece adds what a piece of a template covers.
+func (cov *covering) piece(p *program, pc *piece) {
+	if pc.first > 0 && !cov.best && (pc.source.kind == kBody && len(cov.m.Body) > pc.first || pc.source.kind != kBody) {
+		return // only its beginning counts
+	}
+	cov.source(p, pc.source)
+}
+
+// source adds what a source in the message covers.
+func (cov *covering) source(p *program, s source) {
 	received := p.public == nil
+	if s.request {
+		cov.sources = append(cov.sources, s)
+		return
+	}
 	switch s.kind {
 	case kMethod:
 		cov.Method = true
 	case kHost, kHostname, kHostport:
 		cov.Host = cov.Host || received
-	case kPath:
+	case kPath, kPathTail:
 		cov.Path = cov.Path || received
 	case kQuery, kQueryWithout, kQueryBefore:
 		cov.Query = cov.Query || received
@@ -121,26 +170,22 @@ func (p *program) cover(cov *sealwright.Coverage, s source) {
 		cov.Path, cov.Query = cov.Path || received, cov.Query || received
 	case kURL:
 		cov.Host, cov.Path, cov.Query = cov.Host || received, cov.Path || received, cov.Query || received
-	case kBody, kBodyWithout:
+	case kBody, kBodyWithout, kContent:
 		cov.Body = true
-	case kTime:
-		if p.time != nil {
-			cov.Time = true
-			if len(p.time.also) == 0 {
-				p.cover(cov, p.time.source)
-			}
-		}
+	case kTime, kUnix:
+		cov.value(p, p.time)
 	case kNonce:
-		if p.nonce != nil {
-			p.cover(cov, p.nonce.source)
-		}
+		cov.value(p, p.nonce)
 	case kKeyID:
+		cov.value(p, p.keyID)
 		cov.KeyID = true
 	case kPart:
-		cov.Time = cov.Time || (p.time != nil && p.time.source == s)
-		cov.KeyID = cov.KeyID || (p.keyID != nil && p.keyID.source == s)
-		if p.payload != nil && p.payload.source == s {
-			p.cover(cov, p.listFrom)
+		cov.part(p, s)
+	case kHead:
+		for i := range p.list.Parts {
+			if i != p.tagPart {
+				cov.part(p, source{kind: kPart, arg: p.list.Parts[i].Name, part: valueParts + i})
+			}
 		}
 	case kHeader:
 		if s.arg == "Host" {
@@ -148,77 +193,91 @@ func (p *program) cover(cov *sealwright.Coverage, s source) {
 			return
 		}
 		cov.Headers = addOnce(cov.Headers, s.arg)
-	case kQueryParam, kForm, kJSON, kEither, kArg:
+	case kQueryParam, kForm, kJSON, kEither, kArg, kXML, kLine:
 		cov.Fields = addOnce(cov.Fields, s.arg)
 	}
 }
 
+// value adds the place of a time, nonce or key ID that is in the message.
+func (cov *covering) value(p *program, v *value) {
+	if v != nil && len(v.also) == 0 {
+		cov.source(p, v.source)
+	}
+}
+
+func (cov *covering) part(p *program, s source) {
+	cov.sources = append(cov.sources, s)
+	cov.KeyID = cov.KeyID || (p.keyID != nil && p.keyID.source == s)
+	if p.payload != nil && p.payload.source == s {
+		cov.source(p, p.listFrom)
+	}
+}
+
 // covered reports whether the value at s is part of what cov covers.
-func (p *program) covered(cov *sealwright.Coverage, s source) bool {
+func (cov *covering) covered(p *program, s source) bool {
+	if s.request {
+		return slices.Contains(cov.sources, s)
+	}
 	switch s.kind {
 	case kHeader:
-		return slices.Contains(cov.Headers, s.arg)
+		return slices.Contains(cov.Headers, s.arg) || s.arg == "Host" && cov.Host
 	case kQueryParam:
 		return cov.Query || slices.Contains(cov.Fields, s.arg) || (p.public != nil && p.signsURL())
-	case kForm, kJSON, kEither:
+	case kForm, kJSON, kEither, kXML, kLine:
 		return cov.Body || slices.Contains(cov.Fields, s.arg)
 	case kArg:
-		return (cov.Query && cov.Body) || slices.Contains(cov.Fields, s.arg)
+		return slices.Contains(cov.Fields, s.arg) || cov.argument(p, s)
 	case kPayload:
-		return p.covered(cov, p.payload.source)
+		return cov.covered(p, p.payload.source)
 	case kPart:
 		if p.payload != nil && p.payload.source == s {
-			return p.covered(cov, p.listFrom)
+			return cov.covered(p, p.listFrom)
 		}
-		return (p.time != nil && p.time.source == s && cov.Time) || (p.keyID != nil && p.keyID.source == s && cov.KeyID)
+		return slices.Contains(cov.sources, s)
 	}
 	return false
+}
+
+// argument reports whether the part of the message that holds the argument s
+// is covered as a whole.
+func (cov *covering) argument(p *program, s source) bool {
+	inQuery := p.has(source{kind: kQueryParam, arg: s.arg}, cov.m, cov.c)
+	return (cov.Query && cov.Body) || !cov.best && (inQuery && cov.Query || !inQuery && cov.Body)
 }
 
 // signsURL reports whether the query of the request is signed in spite of a
 // configured URL, because that has no query of its own.
 func (p *program) signsURL() bool {
-	for _, r := range p.renderings {
-		for i := range r {
-			for _, pc := range r[i].pieces {
-				if k := pc.source.kind; (k == kURL || k == kTarget || k == kQuery || k == kQueryWithout || k == kQueryBefore) && p.public.Query() == "" {
-					return true
-				}
-			}
-		}
+	if p.public.Query() != "" {
+		return false
 	}
-	return false
+	found := false
+	for _, r := range p.renderings {
+		flat(r, func(s *segment) {
+			found = found || slices.ContainsFunc(s.pieces, func(pc piece) bool {
+				return slices.Contains([]kind{kURL, kTarget, kQuery, kQueryWithout, kQueryBefore}, pc.source.kind)
+			})
+		})
+	}
+	return found
 }
 
-func (p *program) coverFields(cov *sealwright.Coverage, f *fields, m *sealwright.Message, best bool) {
-	if !best && f.repeats(p, m) {
+func (cov *covering) fields(p *program, f *fields) {
+	if f.Write == "names" || !cov.best && f.repeats(p, cov.m, cov.c) {
 		return
 	}
-	if slices.Contains(f.From, "query") {
-		cov.Query = cov.Query || p.public == nil
-	}
-	if slices.Contains(f.From, "form") && (best || isForm(m)) {
-		cov.Body = true
-	}
-}
-
-func (p *program) coverHeaders(cov *sealwright.Coverage, h *headers, m *sealwright.Message, c *sealwright.Claim, best bool) {
-	names := h.Require
-	if !best {
-		var err error
-		if names, err = h.names(p, m, c); err != nil {
-			return
+	for _, from := range f.From {
+		switch {
+		case from == "query":
+			cov.Query = cov.Query || p.public == nil
+		case from == "form" && (cov.best || isForm(cov.m)), from == "xml", from == "lines":
+			cov.Body = true
 		}
 	}
-	for _, n := range names {
-		n, _, _ = strings.Cut(n, "|")
-		if t, ok := h.derived[n]; ok {
-			for i := range t {
-				p.cover(cov, t[i].source)
-			}
-			continue
+	for _, a := range f.add {
+		for i := range a.value {
+			cov.piece(p, &a.value[i])
 		}
-		p.cover(cov, source{kind: kHeader, arg: canon.HeaderName(n)})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sealwright/sealwright"
@@ -47,24 +48,37 @@ const (
 	kQueryWithout
 	kQueryBefore
 	kBodyWithout
+	kPort     // of the host, or the default one
+	kHead     // text of the list up to the tag's part
+	kContent  // body without its content coding
+	kUnix     // the time in Unix seconds, however it is written
+	kSegment  // part of the path between slashes, by number
+	kPathTail // path behind the first segments
+	kPathHead // first segments of the path, with the slash behind them
+	kXML      // child of the root element of the body
+	kLine     // line name=value of the body
+	kFamily   // headers with a number behind their name
 )
 
 var plainSources = map[string]kind{
 	"method": kMethod, "scheme": kScheme, "host": kHost, "hostname": kHostname, "hostport": kHostport,
 	"path": kPath, "query": kQuery, "target": kTarget, "url": kURL, "body": kBody, "status": kStatus,
 	"time": kTime, "nonce": kNonce, "keyid": kKeyID, "secret": kSecret,
+	"port": kPort, "head": kHead, "content": kContent, "unixtime": kUnix,
 }
 
 var namedSources = map[string]kind{
 	"header": kHeader, "query": kQueryParam, "form": kForm, "json": kJSON, "part": kPart, "param": kLiteral, "field": kEither,
 	"arg": kArg, "payload": kPayload, "query-without": kQueryWithout, "query-before": kQueryBefore, "body-without": kBodyWithout,
+	"path-segment": kSegment, "path-tail": kPathTail, "path-head": kPathHead, "xml": kXML, "line": kLine, "family": kFamily,
 }
 
 // source is a place in a message.
 type source struct {
-	kind kind
-	arg  string // canonical header name, parameter name, JSON pointer, literal
-	part int    // index of the part in Claim.Values
+	kind    kind
+	arg     string // canonical header name, parameter name, JSON pointer, literal
+	part    int    // index of the part in Claim.Values, or number of path segments
+	request bool   // in the request that the message answers
 }
 
 // Indices of Claim.Values. Parts follow.
@@ -72,6 +86,7 @@ const (
 	valueTime = iota
 	valueNonce
 	valueKeyID
+	valueHead
 	valueParts
 )
 
@@ -79,9 +94,13 @@ func (b *builder) source(text string) (source, error) {
 	name, arg, named := strings.Cut(text, ":")
 	if !named {
 		if k, ok := plainSources[name]; ok {
+			b.program.usesHead = b.program.usesHead || k == kHead
 			return source{kind: k}, nil
 		}
 		return source{}, fmt.Errorf("unknown source %q", text)
+	}
+	if name == "request" {
+		return b.requestSource(arg)
 	}
 	k, ok := namedSources[name]
 	if !ok || arg == "" {
@@ -92,7 +111,7 @@ func (b *builder) source(text string) (source, error) {
 		return b.source(arg) // the user said which
 	}
 	switch k {
-	case kHeader:
+	case kHeader, kFamily:
 		if canon.HeaderName(arg) == "" || strings.TrimFunc(arg, isToken) != "" {
 			return source{}, fmt.Errorf("source %q: not a header name", text)
 		}
@@ -117,8 +136,28 @@ func (b *builder) source(text string) (source, error) {
 			return source{}, fmt.Errorf("source %q: the list has no such part", text)
 		}
 		s.part = valueParts + i
+	case kSegment, kPathTail, kPathHead:
+		n, err := strconv.Atoi(arg)
+		if err != nil || n < 1 {
+			return source{}, fmt.Errorf("source %q: want a number of path segments above 0", text)
+		}
+		s.part = n
 	}
 	return s, nil
+}
+
+// requestSource returns a source in the request that a response answers.
+func (b *builder) requestSource(text string) (source, error) {
+	s, err := b.source(text)
+	switch s.kind {
+	case kHeader, kQueryParam, kMethod, kHost, kPath, kQuery, kTarget, kURL:
+	default:
+		if err == nil {
+			err = fmt.Errorf("source request:%s: not a place of the request", text)
+		}
+	}
+	s.request = true
+	return s, err
 }
 
 func isToken(r rune) bool { return r < 0x80 && canon.TokenChars.Has(byte(r)) }
@@ -142,6 +181,11 @@ func (b *builder) partIndex(name string) int {
 // get returns the text at s in m; ok is false if there is none. The body is
 // not read by get, since it would be copied.
 func (p *program) get(s *source, m *sealwright.Message, c *sealwright.Claim) (text string, ok bool, err error) {
+	if s.request {
+		if m = m.Request; m == nil {
+			return "", false, sealwright.Refusef(sealwright.ErrMalformed, "the request of the response is not known")
+		}
+	}
 	u := p.url(m)
 	switch s.kind {
 	case kLiteral:
@@ -178,9 +222,9 @@ func (p *program) get(s *source, m *sealwright.Message, c *sealwright.Claim) (te
 	case kQueryParam:
 		return field(m.Query(), s.arg, "query parameter")
 	case kForm:
-		return field(string(m.Body), s.arg, "form field")
+		return formField(m, s.arg)
 	case kJSON:
-		return jsonField(m.Body, s.arg)
+		return jsonField(p.jsonDocument(m), s.arg)
 	case kEither:
 		return either(m, s.arg)
 	case kArg:
@@ -199,7 +243,82 @@ func (p *program) get(s *source, m *sealwright.Message, c *sealwright.Claim) (te
 	case kStatus:
 		return fmt.Sprint(m.Status), true, nil
 	}
+	return p.rare(s, m, c)
+}
+
+// rare is get for the sources that few schemes have.
+func (p *program) rare(s *source, m *sealwright.Message, c *sealwright.Claim) (text string, ok bool, err error) {
+	u := p.url(m)
+	switch s.kind {
+	case kPort:
+		return strings.TrimPrefix(hostport(u.Host, u.URLScheme()), hostname(u.Host)+":"), true, nil
+	case kHead:
+		return c.Values[valueHead], true, nil
+	case kContent:
+		b, err := content(m)
+		return string(b), true, err
+	case kUnix:
+		return unixText(c)
+	case kSegment, kPathTail, kPathHead:
+		head, segment, tail, ok := cutPath(u.Path(), s.part)
+		switch s.kind {
+		case kSegment:
+			return segment, ok, nil
+		case kPathTail:
+			return tail, ok, nil
+		}
+		return head, ok && strings.HasSuffix(head, "/"), nil
+	case kXML:
+		return bodyField(m, "xml", s.arg)
+	case kLine:
+		return bodyField(m, "lines", s.arg)
+	case kFamily:
+		return header(m, s.arg+"1")
+	}
 	return "", false, fmt.Errorf("source of kind %d has no text", s.kind)
+}
+
+// unixText returns the instant that the message names in Unix seconds.
+func unixText(c *sealwright.Claim) (string, bool, error) {
+	t := c.At
+	if !c.Expires.IsZero() {
+		t = c.Expires
+	}
+	return strconv.FormatInt(t.Unix(), 10), !t.IsZero(), nil
+}
+
+// cutPath splits path at segment n, the first of which is 1: /a/b/c at 2 has
+// the segment b, the tail /c and, as its first two segments, the head /a/b/. ok
+// is false if the path has no segment n, or nothing behind it for the head.
+func cutPath(path string, n int) (head, segment, tail string, ok bool) {
+	at := 0
+	for i := range n {
+		if at == len(path) || path[at] != '/' {
+			return "", "", "", false
+		}
+		end := strings.IndexByte(path[at+1:], '/') + at + 1
+		if end == at {
+			end = len(path)
+		}
+		if i == n-1 {
+			segment = path[at+1 : end]
+		}
+		at = end
+	}
+	return path[:min(at+1, len(path))], segment, path[at:], true
+}
+
+// jsonDocument returns what JSON pointers look into: the body, or the form
+// field that the definition names if the body is a form.
+func (p *program) jsonDocument(m *sealwright.Message) []byte {
+	if p.document == "" || !isForm(m) && !isMultipart(m) {
+		return m.Body
+	}
+	text, _, err := formField(m, p.document)
+	if err != nil {
+		return nil
+	}
+	return []byte(text)
 }
 
 // url returns the message whose URL is signed: the configured one, with the
@@ -273,7 +392,7 @@ func field(raw, name, what string) (string, bool, error) {
 }
 
 // maxFields bounds the parameters of a query or form that are looked at.
-const maxFields = 1000
+const maxFields = canon.MaxFields
 
 func countFields(raw string) error {
 	if n := strings.Count(raw, "&"); n >= maxFields {
@@ -398,6 +517,17 @@ var transforms = map[string]transform{
 	"sha384":        digest("sha384"),
 	"sha512":        digest("sha512"),
 	"sha3-256":      digest("sha3-256"),
+	"percent-plus":  plain(canon.AppendPlus),
+	"media-type":    plain(appendMediaType),
+	"json":          checked(sealwright.ErrMalformed, canon.AppendJSONString),
+	"nfkd":          checked(sealwright.ErrConfig, canon.AppendNFKD),
+
+	"decode-hubspot": decodeHubspot,
+	"escape-colon":   replace(`\`, `\\`, ":", `\:`),               // Adyen
+	"escape-line":    replace(`\`, `\\`, "\n", `\n`),              // Hawk
+	"escape-name":    replace("%", "%25", "&", "%26", "=", "%3D"), // Shopify
+	"escape-value":   replace("%", "%25", "&", "%26"),             // Shopify
+	"blank-out":      replace("&", "_", "=", "_"),                 // Vonage: lossy
 }
 
 // digests are the plain hashes that may stand inside a message.
@@ -419,7 +549,7 @@ func findTransform(name string) (transform, error) {
 	if e, err := canon.ParseEncoding(name); err == nil {
 		return func(dst, src []byte) ([]byte, error) { return e.Append(dst, src), nil }, nil
 	}
-	return nil, fmt.Errorf("unknown transform %q", name)
+	return transformWith(name)
 }
 
 // piece is a literal, or a source with transforms: {source|transform|…}.
@@ -428,6 +558,7 @@ type piece struct {
 	transforms []transform
 	names      []string // of the transforms
 	required   bool     // an absent value is an error, not an empty text
+	first      int      // bytes that are kept by a transform; 0 means all
 }
 
 // template compiles text. names says what a bare {name} means: "" for the plain
@@ -498,6 +629,9 @@ func (b *builder) piece(expr, names string) (piece, error) {
 			return piece{}, fmt.Errorf("template {%s}: %w", expr, err)
 		}
 		p.transforms = append(p.transforms, t)
+		if n, ok := strings.CutPrefix(name, "first:"); ok && p.first == 0 {
+			p.first, _ = strconv.Atoi(n)
+		}
 	}
 	return p, nil
 }
@@ -567,13 +701,20 @@ func (p *program) text(pc *piece, m *sealwright.Message, c *sealwright.Claim) ([
 
 // String returns the source as a definition writes it.
 func (s source) String() string {
+	if s.request {
+		s.request = false
+		return "request:" + s.String()
+	}
 	for name, k := range plainSources {
 		if k == s.kind {
 			return name
 		}
 	}
-	if s.kind == kPart {
+	switch s.kind {
+	case kPart:
 		return "part"
+	case kSegment, kPathTail, kPathHead:
+		s.arg = strconv.Itoa(s.part)
 	}
 	for name, k := range namedSources {
 		if k == s.kind {

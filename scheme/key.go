@@ -3,6 +3,7 @@ package scheme
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
@@ -92,6 +93,18 @@ func (b *builder) step(s KeyStep) (derivation, error) {
 	return d, nil
 }
 
+// pieces calls f for each piece of the templates that the key is made of.
+func (d *deriver) pieces(f func(*piece)) {
+	for i := range d.text {
+		f(&d.text[i])
+	}
+	for _, s := range d.steps {
+		for i := range s.message {
+			f(&s.message[i])
+		}
+	}
+}
+
 // dynamic reports whether a template reads anything of the message.
 func dynamic(t []piece) bool {
 	for _, p := range t {
@@ -147,6 +160,9 @@ func (d *deriver) material(p *program, raw []byte, c *sealwright.Claim) (secret.
 
 func (d *deriver) decode(s secret.Bytes) ([]byte, error) {
 	text := bytes.TrimPrefix(s.Expose(), []byte(d.key.Strip))
+	if slices.Contains(d.key.Refuse, string(text)) {
+		return nil, fmt.Errorf("secret is one that everybody knows")
+	}
 	raw := text
 	if d.encoding != 0 {
 		var err error

@@ -70,7 +70,7 @@ func (b *builder) lint() Findings {
 func lintTime(b *builder) Findings {
 	p := b.program
 	accepted := b.format.UnsignedTime
-	if p.clock.window != nil && !p.covered(&p.covers, p.clock.window.source) {
+	if p.clock.window != nil && !p.alwaysCovers(p.clock.window.source) {
 		return Findings{{"unsigned-window", "the window in " + p.place(p.clock.window.source) + " is outside the signed bytes, so anybody can widen it", "A35", true}}
 	}
 	switch {
@@ -110,34 +110,52 @@ func lintCoverage(b *builder) Findings {
 func lintBorders(b *builder) Findings {
 	var f Findings
 	for _, r := range b.program.renderings {
-		var left *piece
-		gap := ""
-		for i := range r {
-			s := &r[i]
-			if s.fields != nil || s.headers != nil {
-				if left != nil && ambiguous(b.program, left, gap) {
-					f = append(f, border(b.program, left, gap))
-				}
-				left, gap = nil, "" // their own separators are the definition's business
-				if s.fields != nil && (s.fields.Join == "" || s.fields.KV == "") && s.fields.Encode == "" {
-					f = append(f, Finding{"borders", "parameters are joined without separators, so bytes can move between names and values", "A07", false})
-				}
-				continue
+		w := borders{p: b.program}
+		w.walk(r)
+		f = append(f, w.found...)
+	}
+	return f
+}
+
+// borders walks over segments and remembers the last variable field, and the
+// text behind it.
+type borders struct {
+	p     *program
+	found Findings
+	left  *piece
+	gap   string
+}
+
+func (w *borders) walk(list []segment) {
+	for i := range list {
+		s := &list[i]
+		if s.fields != nil || s.headers != nil || s.group != nil {
+			w.next(nil) // their own separators are the definition's business
+			if s.fields != nil && (s.fields.Join == "" || s.fields.KV == "" && s.fields.Write != "names" && s.fields.Write != "values") && s.fields.Encode == "" {
+				w.found = append(w.found, Finding{"borders", "parameters are joined without separators, so bytes can move between names and values", "A07", false})
 			}
-			for j := range s.pieces {
-				pc := &s.pieces[j]
-				if pc.source.kind == kLiteral {
-					gap += pc.source.arg
-					continue
-				}
-				if left != nil && ambiguous(b.program, left, gap) {
-					f = append(f, border(b.program, left, gap))
-				}
-				left, gap = pc, ""
+			w.walk(s.group)
+			if s.group != nil {
+				w.next(nil)
+			}
+			continue
+		}
+		for j := range s.pieces {
+			if pc := &s.pieces[j]; pc.source.kind == kLiteral {
+				w.gap += pc.source.arg
+			} else {
+				w.next(pc)
 			}
 		}
 	}
-	return f
+}
+
+// next takes a field that follows the last one.
+func (w *borders) next(pc *piece) {
+	if w.left != nil && ambiguous(w.p, w.left, w.gap) {
+		w.found = append(w.found, border(w.p, w.left, w.gap))
+	}
+	w.left, w.gap = pc, ""
 }
 
 func border(p *program, left *piece, gap string) Finding {
@@ -160,7 +178,7 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return left.source.kind != kMethod // methods end before a slash or a scheme
 	}
 	switch left.source.kind {
-	case kBody, kBodyWithout, kJSON, kForm, kQueryParam, kEither, kArg, kPayload, kSecret:
+	case kBody, kBodyWithout, kContent, kJSON, kForm, kQueryParam, kEither, kArg, kPayload, kSecret, kXML, kLine, kHead:
 		return true
 	case kTime:
 		return !p.clock.format.digits && strings.ContainsAny(gap[:1], "-:., TZ+0123456789")
@@ -175,7 +193,7 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return gap[0] > ' ' // a header value may hold any visible character
 	case kMethod:
 		return false
-	case kPath:
+	case kPath, kSegment, kPathTail, kPathHead:
 		return gap[0] > ' ' && gap[0] != '?'
 	case kQuery, kQueryWithout, kQueryBefore, kTarget, kURL:
 		return gap[0] > ' ' && gap[0] != '#'
@@ -224,10 +242,12 @@ func lintStrength(b *builder) Findings {
 // lintSecret warns where the secret stands in the signed bytes.
 func lintSecret(b *builder) Findings {
 	for _, r := range b.program.renderings {
-		for i := range r {
-			if slices.ContainsFunc(r[i].pieces, func(pc piece) bool { return pc.source.kind == kSecret }) {
-				return Findings{{"secret", "the secret is part of the signed bytes, which must never be logged", "A27", false}}
-			}
+		found := false
+		flat(r, func(s *segment) {
+			found = found || slices.ContainsFunc(s.pieces, func(pc piece) bool { return pc.source.kind == kSecret })
+		})
+		if found {
+			return Findings{{"secret", "the secret is part of the signed bytes, which must never be logged", "A27", false}}
 		}
 	}
 	return nil

@@ -27,6 +27,13 @@ func (l *List) check() error {
 	if l.Sep == "" {
 		return fmt.Errorf("list: no separator")
 	}
+	if l.Encoding != "" {
+		e, err := canon.ParseEncoding(l.Encoding)
+		if err != nil {
+			return fmt.Errorf("list: %w", err)
+		}
+		l.encoding = e
+	}
 	if l.Escape != "" && l.Escape != escapePercent {
 		return fmt.Errorf("list: escape: got %q, want %s", l.Escape, escapePercent)
 	}
@@ -79,7 +86,7 @@ func (l *List) read(text string, use func(part int, value string) error) error {
 			return sealwright.Refusef(sealwright.ErrMalformed, "%s has the part %q twice", l.From, name)
 		}
 		seen |= 1 << i
-		if want := l.Parts[i].Value; want != "" && value != want {
+		if want := l.Parts[i].Value; want != "" && value != want && !slices.Contains(l.Parts[i].Or, value) {
 			return sealwright.Refusef(sealwright.ErrPolicy, "%s: part %q is %q, want %q", l.From, name, value, want)
 		}
 		if err := use(i, value); err != nil {
@@ -133,15 +140,34 @@ func (l *List) cut(rest string) (piece, after string, found bool) {
 	return rest[:i], strings.TrimLeft(rest[i:], l.Run), true
 }
 
-// nextQuoted reads name="value" (RFC 9110 section 11.2). Escapes are the two of
-// a quoted-string, \" and \\.
+// head returns the text of a list of pairs up to the value of its last part,
+// which must be the last of the text, and without the name of that part.
+func (l *List) head(text string) (string, error) {
+	last := l.Parts[len(l.Parts)-1].Name + l.kv()
+	i := strings.LastIndex(text, l.Sep) + len(l.Sep)
+	if i < len(l.Sep) || !strings.HasPrefix(text[i:], last) {
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s does not end with %s", l.From, last)
+	}
+	return text[:i], nil
+}
+
+// nextQuoted reads name="value" (RFC 9110 section 11.2), or name=value for a
+// part that may be bare. Escapes are the two of a quoted-string, \" and \\.
 func (l *List) nextQuoted(rest string) (name, value, after string, err error) {
 	bad := func(what string) (string, string, string, error) {
 		return "", "", "", sealwright.Refusef(sealwright.ErrMalformed, "%s: %s", l.From, what)
 	}
-	name, rest, ok := strings.Cut(rest, `="`)
+	name, rest, ok := strings.Cut(rest, "=")
 	if !ok || name == "" || strings.TrimFunc(name, isToken) != "" {
 		return bad(`want name="value"`)
+	}
+	if rest, ok = strings.CutPrefix(rest, `"`); !ok {
+		if !slices.ContainsFunc(l.Parts, func(p Part) bool { return p.Bare && p.Name == name }) {
+			return bad(`want name="value"`)
+		}
+		end := len(rest) - len(strings.TrimLeftFunc(rest, isToken))
+		value, after, err = l.afterValue(rest, end)
+		return name, value, after, err
 	}
 	end := strings.IndexAny(rest, `"\`)
 	if end < 0 {
@@ -153,15 +179,21 @@ func (l *List) nextQuoted(rest string) (name, value, after string, err error) {
 			return bad("a quote is not closed")
 		}
 	}
-	after = after[1:]
+	_, after, err = l.afterValue(after, 1)
+	return name, value, after, err
+}
+
+// afterValue cuts text at end and takes the separator, if anything follows.
+func (l *List) afterValue(text string, end int) (value, after string, err error) {
+	value, after = text[:end], text[end:]
 	if after == "" {
-		return name, value, "", nil
+		return value, "", nil
 	}
 	next, ok := strings.CutPrefix(strings.TrimLeft(after, " "), l.Sep)
 	if next = strings.TrimLeft(next, " "); !ok || next == "" {
-		return bad("want a comma and another part after a quoted value")
+		return "", "", sealwright.Refusef(sealwright.ErrMalformed, "%s: want %q and another part after a value", l.From, l.Sep)
 	}
-	return name, value, next, nil
+	return value, next, nil
 }
 
 // unquote returns the unescaped text before the closing quote, and the rest
@@ -201,17 +233,18 @@ func (l *List) write(values []string) string {
 				}
 			}
 			first = false
-			l.writePart(&b, p.Name, v)
+			l.writePart(&b, p, v)
 		}
 	}
 	return b.String()
 }
 
-func (l *List) writePart(b *strings.Builder, name, value string) {
-	switch l.Format {
-	case "positional":
+func (l *List) writePart(b *strings.Builder, p Part, value string) {
+	name := p.Name
+	switch {
+	case l.Format == "positional":
 		b.WriteString(value)
-	case "quoted":
+	case l.Format == "quoted" && !p.Bare:
 		b.WriteString(name)
 		b.WriteString(`="`)
 		for i := range len(value) {

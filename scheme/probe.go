@@ -3,6 +3,7 @@ package scheme
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sealwright/sealwright"
@@ -103,7 +104,9 @@ func (pr *Probe) Read(m *sealwright.Message) Reading {
 		}
 	}
 	for i := range p.tags {
-		if text, ok, err := p.get(&p.tags[i], m, r.Claim); err != nil {
+		if p.tags[i].kind == kFamily {
+			r.Tags = append(r.Tags, family(m, p.tags[i].arg)...)
+		} else if text, ok, err := p.get(&p.tags[i], m, r.Claim); err != nil {
 			note(err)
 		} else if ok {
 			r.Tags = append(r.Tags, text)
@@ -175,4 +178,17 @@ func (pr *Probe) Derive(decoded secret.Bytes, r Reading) (secret.Bytes, error) {
 func (pr *Probe) SignedHeader(m *sealwright.Message, r Reading, name string) bool {
 	cov := pr.p.coverage(m, r.Claim)
 	return slices.Contains(cov.Headers, name) || (name == "Host" && cov.Host)
+}
+
+// family returns the values of the headers with this name and the numbers 1, 2
+// and so on.
+func family(m *sealwright.Message, name string) []string {
+	var out []string
+	for n := 1; ; n++ {
+		values := m.Header[name+strconv.Itoa(n)]
+		if len(values) == 0 {
+			return out
+		}
+		out = append(out, values...)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
@@ -25,20 +24,27 @@ type program struct {
 
 	list     *List
 	listFrom source
-	signs    [][]piece // templates of the list's parts, for signing
+	places   []listPlace // of the list: listFrom and others
+	usesHead bool        // the text of the list before the tag is needed
+	signs    [][]piece   // templates of the list's parts, for signing
 	payload  *payload
+	document string // form field with the JSON document
 
 	tag     Tag
 	tags    []source
 	tagPart int // index of the list's part, -1 if the tag stands elsewhere
 	tagEnc  canon.Encoding
+	forms   []tagForm // in which a tag may be written, tagEnc first
 	tagSize int
 
 	keyID *value
 	nonce *value
 	time  *value
 	clock clock
-	fresh bool // the time is covered, so it counts
+	times []timed // time with clock, and alternatives
+	fresh bool    // the time is covered, so it counts
+
+	response *program // for responses; nil means that they are read like requests
 
 	checks     []check
 	renderings [][]segment
@@ -63,6 +69,19 @@ type value struct {
 	what     string
 	optional bool
 	forbid   string
+	decode   bool // percent-encoded
+}
+
+// timed is a place of a time, with its format and window.
+type timed struct {
+	*value
+	clock clock
+}
+
+// tagForm is a compiled [TagForm].
+type tagForm struct {
+	prefix   string
+	encoding canon.Encoding
 }
 
 type check struct {
@@ -72,6 +91,7 @@ type check struct {
 	equal      string
 	same       *source // instead of equal
 	begins     bool    // with equal and same: more may follow behind a slash
+	start      []piece // instead of equal: what the value must begin with
 	refuse     string
 	digest     transform // nil for equal and refuse
 	prefix     string
@@ -86,6 +106,8 @@ type builder struct {
 	params  Params
 	format  *Format
 	program *program
+
+	response *builder // nil if there is none
 }
 
 // compile returns the program of d with complete parameters.
@@ -99,7 +121,9 @@ func (d *Definition) compile(params Params) (*program, *builder, error) {
 
 func (d *Definition) compileFormat(format *Format, params Params) (*program, *builder, error) {
 	b := &builder{def: d, params: params, format: format, program: &program{id: d.ID, tagPart: -1}}
-	for _, step := range []func() error{b.start, b.buildList, b.buildPayload, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage} {
+	for _, step := range []func() error{
+		b.start, b.buildList, b.buildPayload, b.buildTag, b.buildValues, b.buildKey, b.buildChecks, b.buildMessage, b.buildResponse,
+	} {
 		if err := step(); err != nil {
 			return nil, nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 		}
@@ -169,9 +193,15 @@ func substitute(node any, d *Definition, params Params) any {
 		}
 		return n
 	case []any:
-		for i := range n {
-			n[i] = substitute(n[i], d, params)
+		out := make([]any, 0, len(n))
+		for _, e := range n {
+			if values, ok := spliced(e, d, params); ok {
+				out = append(out, values...)
+			} else {
+				out = append(out, substitute(e, d, params))
+			}
 		}
+		return out
 	case map[string]any:
 		for k := range n {
 			n[k] = substitute(n[k], d, params)
@@ -180,8 +210,25 @@ func substitute(node any, d *Definition, params Params) any {
 	return node
 }
 
+// spliced returns the values of the list parameter that an element of a list
+// stands for, if it is nothing but such a parameter.
+func spliced(e any, d *Definition, params Params) ([]any, bool) {
+	text, _ := e.(string)
+	for name, decl := range d.Params {
+		if decl.List && text == "${"+name+"}" {
+			out := []any{}
+			for _, v := range params[name] {
+				out = append(out, v)
+			}
+			return out, true
+		}
+	}
+	return nil, false
+}
+
 func (b *builder) start() error {
 	p, f := b.program, b.format
+	p.document = f.Document
 	var err error
 	if p.algorithm, err = mac.Parse(f.Algorithm); err != nil {
 		return fmt.Errorf("algorithm: %w", err)
@@ -212,9 +259,15 @@ func (b *builder) buildList() error {
 		}
 		b.program.signs = append(b.program.signs, t)
 	}
-	var err error
-	b.program.listFrom, err = b.source(l.From)
-	return err
+	for _, place := range append([]ListPlace{{l.From, l.Prefix}}, l.Also...) {
+		s, err := b.source(place.From)
+		if err != nil {
+			return fmt.Errorf("list: %w", err)
+		}
+		b.program.places = append(b.program.places, listPlace{s, place.Prefix})
+	}
+	b.program.listFrom = b.program.places[0].source
+	return nil
 }
 
 func (b *builder) buildTag() error {
@@ -238,6 +291,9 @@ func (b *builder) buildTag() error {
 		}
 		p.tagSize = n
 	}
+	if err := b.tagForms(t); err != nil {
+		return fmt.Errorf("tag: %w", err)
+	}
 	for _, from := range append([]string{t.From}, t.Also...) {
 		s, err := b.source(from)
 		if err != nil {
@@ -255,10 +311,24 @@ func (b *builder) buildTag() error {
 	return nil
 }
 
+// tagForms compiles the ways in which a tag may be written.
+func (b *builder) tagForms(t *Tag) error {
+	for _, f := range append([]TagForm{{t.Prefix, t.Encoding}}, t.Or...) {
+		e, err := canon.ParseEncoding(f.Encoding)
+		if err != nil {
+			return err
+		}
+		b.program.forms = append(b.program.forms, tagForm{f.Prefix, e})
+	}
+	return nil
+}
+
 func settable(s source) bool {
 	switch s.kind {
-	case kHeader, kQueryParam, kForm, kJSON, kEither, kArg, kPart:
-		return true
+	case kHeader, kQueryParam, kForm, kJSON, kEither, kArg, kPart, kXML, kLine, kFamily:
+		return !s.request
+	case kSegment:
+		return s.part > 0
 	}
 	return false
 }
@@ -282,39 +352,53 @@ func (b *builder) buildValues() error {
 			return err
 		}
 	}
-	if v := f.Time; v != nil && b.set(v.If) {
-		if p.time, err = b.value(v.From, "time", v.Optional, ""); err != nil {
-			return err
-		}
-		for _, from := range v.Also {
-			also, err := b.value(from, "time", v.Optional, "")
-			if err != nil {
-				return err
-			}
-			p.time.also = append(p.time.also, also.source)
-		}
-		if p.clock, err = v.compile(); err != nil {
-			return err
-		}
-		if v.Window != nil {
-			p.clock.window, err = b.window(v.Window)
-		}
+	if f.Time == nil || !b.set(f.Time.If) {
+		return nil
 	}
-	return err
+	for _, v := range append([]Time{*f.Time}, f.Time.Or...) {
+		t, err := b.timed(&v, len(f.Time.Or) > 0)
+		if err != nil {
+			return err
+		}
+		p.times = append(p.times, t)
+	}
+	p.time, p.clock = p.times[0].value, p.times[0].clock
+	return nil
+}
+
+// timed compiles one place of a time, which may be absent if there are others.
+func (b *builder) timed(v *Time, others bool) (timed, error) {
+	var t timed
+	var err error
+	if t.value, err = b.value(v.From, "time", v.Optional || others, ""); err != nil {
+		return t, err
+	}
+	for _, from := range v.Also {
+		also, err := b.value(from, "time", v.Optional, "")
+		if err != nil {
+			return t, err
+		}
+		t.also = append(t.also, also.source)
+	}
+	if t.clock, err = v.compile(); err == nil && v.Window != nil {
+		t.clock.window, err = b.window(v.Window)
+	}
+	return t, err
 }
 
 // set reports whether the parameter is set, or none is asked for.
 func (b *builder) set(param string) bool { return param == "" || b.params.Get(param) != "" }
 
 func (b *builder) value(from, what string, optional bool, forbid string) (*value, error) {
+	from, decode := strings.CutSuffix(from, "|decode")
 	s, err := b.source(from)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if !settable(s) && s.kind != kLiteral && s.kind != kPayload {
+	if !settable(s) && !s.request && s.kind != kLiteral && s.kind != kPayload {
 		return nil, fmt.Errorf("%s: %s cannot hold it", what, s)
 	}
-	return &value{source: s, what: what, optional: optional, forbid: forbid}, nil
+	return &value{source: s, what: what, optional: optional, forbid: forbid, decode: decode}, nil
 }
 
 func (b *builder) buildKey() error {
@@ -356,6 +440,14 @@ func (b *builder) check(c *Check) (check, error) {
 func (b *builder) equalCheck(out *check, e *EqualCheck) error {
 	var err error
 	out.equal, out.begins = e.Value, e.Prefix
+	if e.Begins != "" {
+		if e.Value != "" || e.Same != "" {
+			return errors.New("equal: begins and another one are given")
+		}
+		if out.start, err = b.template(e.Begins, ""); err != nil {
+			return err
+		}
+	}
 	if e.Same != "" {
 		if e.Value != "" {
 			return errors.New("equal: both value and same are given")
@@ -414,8 +506,21 @@ func (b *builder) buildMessage() error {
 		p.names = append(p.names, r.Name)
 	}
 	p.static = !p.conditional()
+	if err := b.checkHead(); err != nil {
+		return err
+	}
 	p.covers = p.coverage(&sealwright.Message{}, &sealwright.Claim{})
 	p.fresh = p.time != nil && p.covers.Time
+	return nil
+}
+
+// checkHead refuses a message with the head of a list in which the tag may
+// stand before other parts.
+func (b *builder) checkHead() error {
+	p := b.program
+	if p.usesHead && (p.list == nil || p.list.Format != "pairs" || p.tagPart != len(p.list.Parts)-1) {
+		return errors.New("message: head needs a list of pairs whose last part is the tag")
+	}
 	return nil
 }
 
@@ -430,12 +535,21 @@ func (p *program) TagSize() int { return p.tagSize }
 
 // Parse implements [sealwright.Scheme].
 func (p *program) Parse(m *sealwright.Message, c *sealwright.Claim) error {
+	if p.response != nil && m.Status != 0 {
+		return p.response.Parse(m, c)
+	}
 	if p.list != nil {
 		if err := p.readList(m, c); err != nil {
 			return err
 		}
 	}
 	for i := range p.tags {
+		if p.tags[i].kind == kFamily {
+			if err := p.addFamily(m, c, p.tags[i].arg); err != nil {
+				return err
+			}
+			continue
+		}
 		text, ok, err := p.get(&p.tags[i], m, c)
 		if err != nil {
 			return err
@@ -460,6 +574,11 @@ func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
 	if !ok || text == "" {
 		return sealwright.Refusef(sealwright.ErrMissing, "%s %v", p.list.From, errAbsent)
 	}
+	if p.usesHead {
+		if c.Values[valueHead], err = p.list.head(text); err != nil {
+			return err
+		}
+	}
 	err = p.list.read(text, func(part int, value string) error {
 		if part == p.tagPart {
 			return p.addTags(c, value)
@@ -478,16 +597,72 @@ func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
 	return nil
 }
 
-// listText returns the text of the list, without its escapes.
+// listPlace is a compiled [ListPlace].
+type listPlace struct {
+	source source
+	prefix string
+}
+
+// listAt returns the number of the place that holds the list, and its text
+// there. Two lists are refused. Without any it returns the first place.
+func (p *program) listAt(m *sealwright.Message, c *sealwright.Claim) (place int, text string, ok bool, err error) {
+	if text, ok, err = p.get(&p.listFrom, m, c); err != nil || len(p.places) == 1 {
+		return 0, text, ok, err
+	}
+	found := ok && strings.HasPrefix(text, p.list.Prefix)
+	for i := 1; i < len(p.places); i++ {
+		other, there, err := p.get(&p.places[i].source, m, c)
+		if err != nil {
+			return 0, "", false, err
+		}
+		if !there || !strings.HasPrefix(other, p.places[i].prefix) {
+			continue
+		}
+		if found {
+			return 0, "", false, sealwright.Refusef(sealwright.ErrMalformed, "both %s and %s hold a signature", p.places[place].source, p.places[i].source)
+		}
+		place, text, ok, found = i, other, true, true
+	}
+	return place, text, ok, nil
+}
+
+// listText returns the text of the list, without its escapes and its encoding
+// and with the prefix of its first place.
 func (p *program) listText(m *sealwright.Message, c *sealwright.Claim) (string, bool, error) {
-	text, ok, err := p.get(&p.listFrom, m, c)
-	if err != nil || !ok || p.list.Escape == "" {
+	place, text, ok, err := p.listAt(m, c)
+	if err != nil || !ok {
 		return text, ok, err
 	}
-	if text, err = canon.Unescape(text, false); err != nil {
-		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.list.From, err)
+	if place > 0 {
+		text = p.list.Prefix + strings.TrimPrefix(text, p.places[place].prefix)
+	}
+	if p.list.Escape != "" {
+		if text, err = canon.Unescape(text, false); err != nil {
+			return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.list.From, err)
+		}
+	}
+	if inner, ok := strings.CutPrefix(text, p.list.Prefix); ok && p.list.encoding != 0 {
+		b, err := p.list.encoding.DecodeString(inner)
+		if err != nil {
+			return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.list.From, err)
+		}
+		text = p.list.Prefix + string(b)
 	}
 	return text, true, nil
+}
+
+// addFamily adds the tags of the headers with this name and the numbers 1, 2
+// and so on, up to the first that is absent.
+func (p *program) addFamily(m *sealwright.Message, c *sealwright.Claim, name string) error {
+	for n := 1; ; n++ {
+		text, ok, err := header(m, name+strconv.Itoa(n))
+		if err != nil || !ok {
+			return err
+		}
+		if err := p.addTags(c, text); err != nil {
+			return err
+		}
+	}
 }
 
 // addTags adds the tag, or the tags, that text holds.
@@ -506,12 +681,29 @@ func (p *program) addTags(c *sealwright.Claim, text string) error {
 }
 
 func (p *program) addTag(c *sealwright.Claim, text string) error {
-	body, ok := strings.CutPrefix(text, p.tag.Prefix)
+	if p.tag.Owner != "" {
+		id, rest, ok := strings.Cut(text, p.tag.Owner)
+		if !ok || id == "" {
+			return sealwright.Refusef(sealwright.ErrMalformed, "signature in %s names no key", p.tag.From)
+		}
+		c.Values[valueKeyID], text = id, rest
+	}
+	for _, f := range p.forms[1:] {
+		if err := p.addForm(c, f, text); err == nil || !errors.Is(err, sealwright.ErrMalformed) {
+			return err
+		}
+	}
+	return p.addForm(c, p.forms[0], text)
+}
+
+// addForm adds a tag that is written in the form f.
+func (p *program) addForm(c *sealwright.Claim, f tagForm, text string) error {
+	body, ok := strings.CutPrefix(text, f.prefix)
 	if !ok {
 		if text == "" {
 			return sealwright.Refusef(sealwright.ErrMissing, "signature in %s is empty", p.tag.From)
 		}
-		return sealwright.Refusef(sealwright.ErrMalformed, "signature in %s does not begin with %q", p.tag.From, p.tag.Prefix)
+		return sealwright.Refusef(sealwright.ErrMalformed, "signature in %s does not begin with %q", p.tag.From, f.prefix)
 	}
 	if p.tag.Escape != "" {
 		var err error
@@ -523,13 +715,16 @@ func (p *program) addTag(c *sealwright.Claim, text string) error {
 		body = strings.TrimRight(body, "=")
 	}
 	if p.tag.Text == "hex" {
-		inner, err := p.tagEnc.DecodeString(body)
+		inner, err := f.encoding.DecodeString(body)
 		if err != nil {
 			return sealwright.Refusef(sealwright.ErrMalformed, "signature: %v", err)
 		}
 		return c.AddTag(string(inner), canon.Hex)
 	}
-	return c.AddTag(body, p.tagEnc)
+	if p.tag.Owner != "" {
+		return c.AddTagOf(c.Values[valueKeyID], body, f.encoding)
+	}
+	return c.AddTag(body, f.encoding)
 }
 
 // facts reads key ID, time and nonce, makes the checks that need no digest, and
@@ -542,12 +737,17 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 	if c.Nonce, err = p.read(p.nonce, valueNonce, m, c); err != nil {
 		return err
 	}
-	at, err := p.read(p.time, valueTime, m, c)
-	if err != nil {
-		return err
+	if p.tag.Owner != "" && c.Tags() == 1 {
+		c.KeyID = c.Values[valueKeyID]
+	}
+	at := ""
+	if len(p.times) == 1 {
+		if at, err = p.read(p.time, valueTime, m, c); err != nil {
+			return err
+		}
 	}
 	if p.fresh && at != "" {
-		if err := p.setTime(at, m, c); err != nil {
+		if err := p.setTime(&p.times[0], at, m, c); err != nil {
 			return err
 		}
 	}
@@ -558,8 +758,12 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 	}
 	c.Renderings = p.names
 	c.Covers = p.covers
-	if !p.static {
-		c.Covers = p.coverage(m, c)
+	if p.static {
+		return nil
+	}
+	c.Covers = p.coverage(m, c)
+	if p.fresh && len(p.times) > 1 {
+		return p.signedTimes(m, c)
 	}
 	if p.fresh && at != "" && !c.Covers.Time {
 		return p.unsignedTime(m, c)
@@ -569,31 +773,69 @@ func (p *program) facts(m *sealwright.Message, c *sealwright.Claim) error {
 
 // unsignedTime returns why the time of the message is not covered.
 func (p *program) unsignedTime(m *sealwright.Message, c *sealwright.Claim) error {
+	var why error
 	for _, r := range p.renderings {
-		for i := range r {
-			if h := r[i].headers; h != nil {
-				if _, err := h.names(p, m, c); err != nil {
-					return err
-				}
+		flat(r, func(s *segment) {
+			if s.headers != nil && why == nil {
+				_, why = s.headers.names(p, m, c)
 			}
-		}
+		})
+	}
+	if why != nil {
+		return why
 	}
 	return sealwright.Refusef(sealwright.ErrPolicy, "the time in %s is not signed", p.place(*p.where(p.time, m, c)))
 }
 
+// signedTimes reads the times that the message signs. The first counts, and
+// every expiry; a message that signs none is refused.
+func (p *program) signedTimes(m *sealwright.Message, c *sealwright.Claim) error {
+	for i := range p.times {
+		t := &p.times[i]
+		text, ok, err := p.value(t.value, m, c)
+		if err != nil {
+			return err
+		}
+		if !ok || text == "" || !p.isSigned(*p.where(t.value, m, c), m, c) || !t.clock.expires && !c.At.IsZero() {
+			continue
+		}
+		if c.Values[valueTime] == "" {
+			c.Values[valueTime] = text
+		}
+		if err := p.setTime(t, text, m, c); err != nil {
+			return err
+		}
+	}
+	if c.At.IsZero() && c.Expires.IsZero() {
+		return p.unsignedTime(m, c)
+	}
+	return nil
+}
+
+// isSigned reports whether every rendering of m covers the value at s.
+func (p *program) isSigned(s source, m *sealwright.Message, c *sealwright.Claim) bool {
+	return !slices.ContainsFunc(p.renderings, func(r []segment) bool { return !p.coverageOf(r, m, c).covered(p, s) })
+}
+
 // setTime fills the claim with the time that text says.
-func (p *program) setTime(text string, m *sealwright.Message, c *sealwright.Claim) error {
-	t, err := p.clock.format.parse(text)
+func (p *program) setTime(t *timed, text string, m *sealwright.Message, c *sealwright.Claim) error {
+	at, end, err := t.clock.parse(text)
 	if err != nil {
-		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", p.time.source, err)
+		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", t.source, err)
 	}
-	if p.clock.expires {
-		c.Expires, c.Ahead = t, p.clock.future
-		return nil
-	}
-	c.At, c.Past, c.Future = t, p.clock.past, p.clock.future
-	if p.clock.window != nil {
-		c.Past, err = p.clock.window.past(p, m, c, c.Past)
+	switch {
+	case t.clock.expires:
+		c.Expires, c.Ahead = at, t.clock.future
+	case t.clock.span:
+		c.At, c.Past, c.Future, c.Expires = at, end.Sub(at), defaultWindow, end
+		if c.Past > t.clock.future {
+			return sealwright.Refusef(sealwright.ErrPolicy, "%s spans %v, allowed are %v", p.place(t.source), c.Past, t.clock.future)
+		}
+	default:
+		c.At, c.Past, c.Future = at, t.clock.past, t.clock.future
+		if t.clock.window != nil {
+			c.Past, err = t.clock.window.past(p, m, c, c.Past)
+		}
 	}
 	return err
 }
@@ -611,12 +853,24 @@ func (p *program) where(v *value, m *sealwright.Message, c *sealwright.Claim) *s
 	return &v.source
 }
 
+// value returns the text of v, decoded.
+func (p *program) value(v *value, m *sealwright.Message, c *sealwright.Claim) (string, bool, error) {
+	text, ok, err := p.get(p.where(v, m, c), m, c)
+	if err != nil || !v.decode {
+		return text, ok, err
+	}
+	if text, err = canon.Unescape(text, false); err != nil {
+		return "", false, sealwright.Refusef(sealwright.ErrMalformed, "%s in %s: %v", v.what, p.place(v.source), err)
+	}
+	return text, ok, nil
+}
+
 // read returns the value and keeps it in c.Values.
 func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright.Claim) (string, error) {
 	if v == nil {
 		return "", nil
 	}
-	text, ok, err := p.get(p.where(v, m, c), m, c)
+	text, ok, err := p.value(v, m, c)
 	if err != nil {
 		return "", err
 	}
@@ -710,6 +964,13 @@ func (ck *check) policy(p *program, m *sealwright.Message, c *sealwright.Claim) 
 		text = string(out)
 	}
 	want := ck.equal
+	if ck.start != nil {
+		start, err := p.render(ck.start, m, c)
+		if err == nil && (!ok || !strings.HasPrefix(text, string(start))) {
+			err = sealwright.Refusef(sealwright.ErrPolicy, "%s is %q, want one that begins with %q", p.place(ck.source), text, start)
+		}
+		return err
+	}
 	if ck.same != nil {
 		if want, _, err = p.get(ck.same, m, c); err != nil {
 			return err
@@ -724,6 +985,9 @@ func (ck *check) policy(p *program, m *sealwright.Message, c *sealwright.Claim) 
 
 // Check implements [sealwright.Checker]: it compares digests with the body.
 func (p *program) Check(m *sealwright.Message, c *sealwright.Claim) error {
+	if p.response != nil && m.Status != 0 {
+		return p.response.Check(m, c)
+	}
 	for i := range p.checks {
 		ck := &p.checks[i]
 		if ck.digest == nil || !holds(ck.conditions, m, c) {
@@ -768,6 +1032,9 @@ func (ck *check) value(p *program, m *sealwright.Message, c *sealwright.Claim) (
 
 // Write implements [sealwright.Scheme].
 func (p *program) Write(w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim, n int) error {
+	if p.response != nil && m.Status != 0 {
+		return p.response.Write(w, m, c, n)
+	}
 	return p.writeSegments(p.renderings[n], w, m, c)
 }
 
@@ -786,6 +1053,9 @@ func (d *Definition) New(params Params) (sealwright.Scheme, error) {
 		return nil, err
 	}
 	findings := b.lint()
+	if b.response != nil {
+		findings = append(findings, lintTime(b.response)...)
+	}
 	if err := findings.Err(); err != nil {
 		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 	}
@@ -808,17 +1078,4 @@ func (d *Definition) code(full Params) (sealwright.Scheme, error) {
 		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 	}
 	return s, nil
-}
-
-// age bounds, used by signing.
-func (c *clock) isFresh(text string, now time.Time) bool {
-	t, err := c.format.parse(text)
-	if err != nil {
-		return false
-	}
-	if c.expires {
-		return !now.After(t) && t.Sub(now) <= c.future
-	}
-	age := now.Sub(t)
-	return age <= c.past && -age <= c.future
 }

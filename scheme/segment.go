@@ -1,6 +1,7 @@
 package scheme
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type segment struct {
 	pieces     []piece
 	fields     *fields
 	headers    *headers
+	group      []segment
+	then       []transform // of the whole text
 }
 
 func (b *builder) segments(list []Segment) ([]segment, error) {
@@ -44,12 +47,18 @@ func (b *builder) segment(s *Segment) (segment, error) {
 		out.fields, err = b.fields(s.Fields)
 	case s.Headers != nil:
 		out.headers, err = b.headers(s.Headers)
+	case s.Group != nil:
+		out.group, err = b.segments(s.Group)
 	default:
 		if s.Names != "" && s.Names != "json" && s.Names != "query" {
 			return out, fmt.Errorf("names: got %q, want json or query", s.Names)
 		}
 		out.pieces, err = b.template(s.Text, s.Names)
 	}
+	if err != nil {
+		return out, err
+	}
+	out.then, err = findTransforms(s.Then)
 	return out, err
 }
 
@@ -87,6 +96,8 @@ func (b *builder) condition(text string) (condition, error) {
 		return func(m *sealwright.Message, _ *sealwright.Claim) bool { return isForm(m) }, nil
 	case "method":
 		return func(m *sealwright.Message, _ *sealwright.Claim) bool { return m.Method == arg }, nil
+	case "listed":
+		return func(m *sealwright.Message, c *sealwright.Claim) bool { return b.program.lists(m, c, arg) }, nil
 	case "query":
 		if arg == "" {
 			return func(m *sealwright.Message, _ *sealwright.Claim) bool { return m.Query() != "" }, nil
@@ -98,7 +109,7 @@ func (b *builder) condition(text string) (condition, error) {
 	}
 	if s.kind == kJSON {
 		return func(m *sealwright.Message, _ *sealwright.Claim) bool {
-			_, _, found, err := canon.JSONValue(m.Body, s.arg)
+			_, _, found, err := canon.JSONValue(b.program.jsonDocument(m), s.arg)
 			return err == nil && found
 		}, nil
 	}
@@ -131,30 +142,72 @@ func (p *program) writeSegments(list []segment, w sealwright.Sink, m *sealwright
 		if !holds(s.conditions, m, c) {
 			continue
 		}
-		for j := range s.pieces {
-			if err := p.write(&s.pieces[j], w, m, c); err != nil {
-				return err
-			}
+		var err error
+		if len(s.then) > 0 {
+			err = p.writeChanged(s, w, m, c)
+		} else {
+			err = p.writeSegment(s, w, m, c)
 		}
-		if s.fields != nil {
-			if err := s.fields.write(p, w, m); err != nil {
-				return err
-			}
-		}
-		if s.headers != nil {
-			if err := s.headers.write(p, w, m, c); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+func (p *program) writeSegment(s *segment, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {
+	for j := range s.pieces {
+		if err := p.write(&s.pieces[j], w, m, c); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.fields != nil:
+		return s.fields.write(p, w, m, c)
+	case s.headers != nil:
+		return s.headers.write(p, w, m, c)
+	}
+	return p.writeSegments(s.group, w, m, c)
+}
+
+// writeChanged writes the text of the segment after its transforms.
+func (p *program) writeChanged(s *segment, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {
+	var b bytes.Buffer
+	if err := p.writeSegment(s, &b, m, c); err != nil {
+		return err
+	}
+	text := b.Bytes()
+	for _, t := range s.then {
+		var err error
+		if text, err = t(nil, text); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(text)
+	return err
+}
+
+// flat calls f for each segment of list and of the groups in it.
+func flat(list []segment, f func(*segment)) {
+	for i := range list {
+		f(&list[i])
+		flat(list[i].group, f)
+	}
+}
+
 // fields is a compiled [FieldsSegment].
 type fields struct {
 	FieldsSegment
-	decode func(canon.Field) (canon.Field, error)
-	encode func(dst []byte, s string) []byte
+	decode     func(canon.Field) (canon.Field, error)
+	encode     func(dst []byte, s string) []byte
+	encodeName func(dst []byte, s string) []byte
+	add        []addedField
+}
+
+// addedField is a field that is signed but not sent as one.
+type addedField struct {
+	name  string
+	value []piece
 }
 
 func (b *builder) fields(s *FieldsSegment) (*fields, error) {
@@ -163,8 +216,8 @@ func (b *builder) fields(s *FieldsSegment) (*fields, error) {
 		return nil, fmt.Errorf("fields: from is empty")
 	}
 	for _, from := range s.From {
-		if from != "query" && from != "form" {
-			return nil, fmt.Errorf("fields: from: got %q, want query or form", from)
+		if !slices.Contains([]string{"query", "form", "xml", "lines"}, from) {
+			return nil, fmt.Errorf("fields: from: got %q, want query, form, xml or lines", from)
 		}
 	}
 	switch s.Decode {
@@ -177,15 +230,26 @@ func (b *builder) fields(s *FieldsSegment) (*fields, error) {
 	default:
 		return nil, fmt.Errorf("fields: decode: got %q, want raw, percent or form", s.Decode)
 	}
-	switch s.Encode {
-	case "", "raw":
-		f.encode = func(dst []byte, s string) []byte { return append(dst, s...) }
-	case "percent":
-		f.encode = func(dst []byte, s string) []byte { return canon.AppendPercent(dst, s, canon.Unreserved) }
-	case "form":
-		f.encode = canon.AppendForm
-	default:
-		return nil, fmt.Errorf("fields: encode: got %q, want raw, percent or form", s.Encode)
+	var err error
+	if f.encode, err = encoder(s.Encode); err != nil {
+		return nil, fmt.Errorf("fields: encode: %w", err)
+	}
+	f.encodeName = f.encode
+	if s.EncodeName != "" {
+		if f.encodeName, err = encoder(s.EncodeName); err != nil {
+			return nil, fmt.Errorf("fields: encode_name: %w", err)
+		}
+	}
+	for name, text := range s.Add {
+		value, err := b.template(text, "")
+		if err != nil {
+			return nil, fmt.Errorf("fields: add: %q: %w", name, err)
+		}
+		f.add = append(f.add, addedField{name, value})
+	}
+	slices.SortFunc(f.add, func(a, b addedField) int { return strings.Compare(a.name, b.name) })
+	if !slices.Contains([]string{"", "pairs", "names", "values"}, s.Write) {
+		return nil, fmt.Errorf("fields: write: got %q, want pairs, names or values", s.Write)
 	}
 	if !slices.Contains([]string{"", "none", "name", "pair", "text"}, s.Sort) {
 		return nil, fmt.Errorf("fields: sort: got %q, want none, name, pair or text", s.Sort)
@@ -196,28 +260,36 @@ func (b *builder) fields(s *FieldsSegment) (*fields, error) {
 	return f, nil
 }
 
+// encoder returns the transform with this name for texts that any bytes may
+// stand in, so that it cannot fail; form means percent-form.
+func encoder(name string) (func(dst []byte, s string) []byte, error) {
+	switch name {
+	case "", "raw":
+		return func(dst []byte, s string) []byte { return append(dst, s...) }, nil
+	case "form":
+		name = "percent-form"
+	}
+	t, err := findTransform(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t(nil, []byte("\xff%")); err != nil {
+		return nil, fmt.Errorf("transform %q refuses some texts", name)
+	}
+	return func(dst []byte, s string) []byte {
+		out, _ := t(nil, []byte(s))
+		return append(dst, out...)
+	}, nil
+}
+
 // list returns the decoded fields in the order in which they are written.
-func (f *fields) list(p *program, m *sealwright.Message) ([]canon.Field, error) {
-	var all []canon.Field
-	for _, from := range f.From {
-		raw := ""
-		switch {
-		case from == "query":
-			raw = p.url(m).Query()
-		case isForm(m):
-			raw = string(m.Body)
-		}
-		if err := countFields(raw); err != nil {
-			return nil, err
-		}
-		all = canon.AppendFields(all, raw)
+func (f *fields) list(p *program, m *sealwright.Message, c *sealwright.Claim) ([]canon.Field, error) {
+	all, err := f.read(p, m)
+	if err != nil {
+		return nil, err
 	}
 	out := all[:0]
-	for _, raw := range all {
-		d, err := f.decode(raw)
-		if err != nil {
-			return nil, sealwright.Refusef(sealwright.ErrMalformed, "parameter %q: %v", raw.Name, err)
-		}
+	for _, d := range all {
 		if slices.Contains(f.Omit, d.Name) || (f.DropEmpty && d.Value == "") {
 			continue
 		}
@@ -226,11 +298,56 @@ func (f *fields) list(p *program, m *sealwright.Message) ([]canon.Field, error) 
 		}
 		out = append(out, d)
 	}
+	for _, a := range f.add {
+		value, err := p.render(a.value, m, c)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, canon.Field{Name: a.name, Value: string(value)})
+	}
 	if f.Repeat == "first" || f.Repeat == "join" {
 		out = f.merge(out)
 	}
 	f.sort(out)
 	return out, nil
+}
+
+// read returns the fields of all places, decoded.
+func (f *fields) read(p *program, m *sealwright.Message) ([]canon.Field, error) {
+	var all []canon.Field
+	for _, from := range f.From {
+		var list []canon.Field
+		var err error
+		switch {
+		case from == "xml" || from == "lines":
+			list, err = bodyFields(m, from)
+		case from == "query":
+			list, err = f.parse(p.url(m).Query())
+		case isForm(m):
+			list, err = f.parse(string(m.Body))
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// parse splits the text of a query or form and decodes its fields.
+func (f *fields) parse(raw string) ([]canon.Field, error) {
+	if err := countFields(raw); err != nil {
+		return nil, err
+	}
+	list := canon.AppendFields(nil, raw)
+	for i, one := range list {
+		d, err := f.decode(one)
+		if err != nil {
+			return nil, sealwright.Refusef(sealwright.ErrMalformed, "parameter %q: %v", one.Name, err)
+		}
+		list[i] = d
+	}
+	return list, nil
 }
 
 func (f *fields) sort(list []canon.Field) {
@@ -239,7 +356,7 @@ func (f *fields) sort(list []canon.Field) {
 		slices.SortStableFunc(list, func(a, b canon.Field) int { return strings.Compare(a.Name, b.Name) })
 	case "pair":
 		slices.SortStableFunc(list, func(a, b canon.Field) int {
-			an, bn := f.encode(nil, a.Name), f.encode(nil, b.Name)
+			an, bn := f.encodeName(nil, a.Name), f.encodeName(nil, b.Name)
 			if c := strings.Compare(string(an), string(bn)); c != 0 {
 				return c
 			}
@@ -268,7 +385,13 @@ func (f *fields) merge(list []canon.Field) []canon.Field {
 }
 
 func (f *fields) pair(dst []byte, d canon.Field) []byte {
-	dst = f.encode(dst, d.Name)
+	switch f.Write {
+	case "names":
+		return f.encodeName(dst, d.Name)
+	case "values":
+		return f.encode(dst, d.Value)
+	}
+	dst = f.encodeName(dst, d.Name)
 	if d.NoValue && f.Decode != "percent" && f.Decode != "form" {
 		return dst
 	}
@@ -276,8 +399,8 @@ func (f *fields) pair(dst []byte, d canon.Field) []byte {
 	return f.encode(dst, d.Value)
 }
 
-func (f *fields) write(p *program, w sealwright.Sink, m *sealwright.Message) error {
-	list, err := f.list(p, m)
+func (f *fields) write(p *program, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {
+	list, err := f.list(p, m, c)
 	if err != nil {
 		return err
 	}
@@ -294,124 +417,13 @@ func (f *fields) write(p *program, w sealwright.Sink, m *sealwright.Message) err
 
 // repeats reports whether a name stands more than once, so that a value is not
 // covered.
-func (f *fields) repeats(p *program, m *sealwright.Message) bool {
+func (f *fields) repeats(p *program, m *sealwright.Message, c *sealwright.Claim) bool {
 	if f.Repeat != "first" {
 		return false
 	}
 	all := *f
 	all.Repeat = ""
-	with, err1 := all.list(p, m)
-	without, err2 := f.list(p, m)
+	with, err1 := all.list(p, m, c)
+	without, err2 := f.list(p, m, c)
 	return err1 != nil || err2 != nil || len(with) != len(without)
-}
-
-// headers is a compiled [HeadersSegment].
-type headers struct {
-	HeadersSegment
-	list    source
-	derived map[string][]piece
-}
-
-func (b *builder) headers(s *HeadersSegment) (*headers, error) {
-	h := &headers{HeadersSegment: *s, derived: map[string][]piece{}}
-	var err error
-	if h.list, err = b.source(s.List); err != nil {
-		return nil, fmt.Errorf("headers: list: %w", err)
-	}
-	if s.Sep == "" {
-		return nil, fmt.Errorf("headers: no separator")
-	}
-	if !strings.Contains(s.Line, "{value}") {
-		return nil, fmt.Errorf("headers: line %q has no {value}", s.Line)
-	}
-	if !slices.Contains([]string{"", "trim", "fold", "raw", "lower"}, s.Value) {
-		return nil, fmt.Errorf("headers: value: got %q, want trim, fold, raw or lower", s.Value)
-	}
-	for name, text := range s.Derived {
-		if h.derived[name], err = b.template(text, ""); err != nil {
-			return nil, fmt.Errorf("headers: derived %q: %w", name, err)
-		}
-	}
-	return h, nil
-}
-
-// names returns the names that the message lists, in the order in which they
-// are written.
-func (h *headers) names(p *program, m *sealwright.Message, c *sealwright.Claim) ([]string, error) {
-	text, ok, err := p.get(&h.list, m, c)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, sealwright.Refusef(sealwright.ErrMissing, "%s %v", h.list, errAbsent)
-	}
-	names, err := splitNames(text, h.Sep)
-	if err != nil {
-		return nil, err
-	}
-	for _, need := range h.Require {
-		if !slices.ContainsFunc(names, func(n string) bool { return oneOf(need, n) }) {
-			return nil, sealwright.Refusef(sealwright.ErrPolicy, "header %s is not signed", need)
-		}
-	}
-	if h.Sort {
-		slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	}
-	return names, nil
-}
-
-// oneOf reports whether name is one of the alternatives a|b, in any case.
-func oneOf(alternatives, name string) bool {
-	for a := range strings.SplitSeq(alternatives, "|") {
-		if strings.EqualFold(a, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *headers) write(p *program, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {
-	names, err := h.names(p, m, c)
-	if err != nil {
-		return err
-	}
-	for i, name := range names {
-		if i > 0 {
-			if _, err := w.WriteString(h.Join); err != nil {
-				return err
-			}
-		}
-		if t, ok := h.derived[strings.ToLower(name)]; ok {
-			for j := range t {
-				if err := p.write(&t[j], w, m, c); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		value, ok, err := header(m, canon.HeaderName(name))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return sealwright.Refusef(sealwright.ErrMalformed, "signed header %s %v", name, errAbsent)
-		}
-		line := strings.NewReplacer("{name}", strings.ToLower(name), "{value}", h.value(value)).Replace(h.Line)
-		if _, err := w.WriteString(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *headers) value(v string) string {
-	switch h.Value {
-	case "raw":
-		return v
-	case "fold":
-		return string(canon.AppendFolded(nil, v))
-	case "lower":
-		return strings.ToLower(canon.TrimOWS(v))
-	}
-	return canon.TrimOWS(v)
 }

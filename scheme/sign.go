@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,8 +14,14 @@ import (
 
 // Prepare implements [sealwright.SigningScheme].
 func (p *program) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwright.Facts) error {
+	if p.response != nil && m.Status != 0 {
+		return p.response.Prepare(m, c, f)
+	}
 	p.keepList(m, c)
 	if err := p.placeValues(m, c, f); err != nil {
+		return err
+	}
+	if err := p.placeLists(m, c); err != nil {
 		return err
 	}
 	for i := range p.checks {
@@ -22,21 +29,41 @@ func (p *program) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwrig
 			return err
 		}
 	}
+	p.dropTags(m)
+	if p.usesHead {
+		values := slices.Clone(c.Values[valueParts : valueParts+len(p.list.Parts)])
+		values[p.tagPart] = ""
+		c.Values[valueHead] = p.list.write(values) + p.list.Sep
+	}
+	return p.facts(m, c)
+}
+
+// placeLists writes the lists of signed headers.
+func (p *program) placeLists(m *sealwright.Message, c *sealwright.Claim) error {
+	var err error
 	for _, r := range p.renderings {
-		for i := range r {
-			if h := r[i].headers; h != nil {
-				if err := h.place(p, m, c); err != nil {
-					return err
-				}
+		flat(r, func(s *segment) {
+			if s.headers != nil && err == nil {
+				err = s.headers.place(p, m, c)
+			}
+		})
+	}
+	return err
+}
+
+// dropTags removes tags of an earlier signature from other places than the one
+// that is written.
+func (p *program) dropTags(m *sealwright.Message) {
+	for i, s := range p.tags {
+		switch {
+		case s.kind == kHeader && i > 0:
+			delete(m.Header, s.arg)
+		case s.kind == kFamily:
+			for n := 2; n <= sealwright.MaxTags; n++ {
+				delete(m.Header, s.arg+strconv.Itoa(n))
 			}
 		}
 	}
-	for _, s := range p.tags[min(1, len(p.tags)):] { // others than the first: of an earlier signature
-		if s.kind == kHeader {
-			delete(m.Header, s.arg)
-		}
-	}
-	return p.facts(m, c)
 }
 
 // keepList reads the parts of a list that the message has already, so that
@@ -65,18 +92,24 @@ func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f seal
 	if err := p.placeParts(m, c); err != nil {
 		return err
 	}
+	if p.tag.Owner != "" {
+		if f.KeyID == "" {
+			return sealwright.Refusef(sealwright.ErrConfig, "scheme %s carries a key ID with the tag: give the key one", p.id)
+		}
+		c.Values[valueKeyID] = f.KeyID
+	}
 	if v := p.keyID; v != nil {
 		if f.KeyID == "" && !v.optional && !p.has(v.source, m, c) {
 			return sealwright.Refusef(sealwright.ErrConfig, "scheme %s carries a key ID in %s: give the key one", p.id, p.place(v.source))
 		}
 		if f.KeyID != "" {
-			if err := p.put(v.source, m, c, f.KeyID, false); err != nil {
+			if err := p.putValue(v, m, c, f.KeyID); err != nil {
 				return err
 			}
 		}
 	}
 	if v := p.nonce; v != nil && !v.optional && !p.has(v.source, m, c) {
-		if err := p.put(v.source, m, c, f.Nonce, false); err != nil {
+		if err := p.putValue(v, m, c, f.Nonce); err != nil {
 			return err
 		}
 	}
@@ -107,15 +140,15 @@ func (p *program) placeParts(m *sealwright.Message, c *sealwright.Claim) error {
 }
 
 func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time.Time) error {
-	v := p.time
-	if v == nil {
+	t := p.signedTime()
+	if t == nil {
 		return nil
 	}
-	from := p.where(v, m, c)
-	if v.optional && !p.has(*from, m, c) {
+	from := p.where(t.value, m, c)
+	if t.optional && len(p.times) == 1 && !p.has(*from, m, c) {
 		return nil
 	}
-	clock := p.clock
+	clock := t.clock
 	if w := clock.window; w != nil {
 		past, err := w.past(p, m, c, clock.past)
 		if err != nil {
@@ -126,11 +159,29 @@ func (p *program) placeTime(m *sealwright.Message, c *sealwright.Claim, now time
 	if text, ok, err := p.get(from, m, c); err == nil && ok && clock.isFresh(text, now) {
 		return nil
 	}
-	at := now
-	if p.clock.expires {
-		at = now.Add(p.clock.past)
+	return p.put(*from, m, c, clock.text(now), clock.format.json)
+}
+
+// signedTime returns the place of the time that a signer writes: the first that
+// the covered bytes can hold. It is nil if the scheme has no time.
+func (p *program) signedTime() *timed {
+	for i := range p.times {
+		if p.alwaysCovers(p.times[i].source) {
+			return &p.times[i]
+		}
 	}
-	return p.put(*from, m, c, p.clock.format.format(at), p.clock.format.json)
+	if len(p.times) == 0 {
+		return nil
+	}
+	return &p.times[0]
+}
+
+// putValue writes text to the place of v, encoded as v is.
+func (p *program) putValue(v *value, m *sealwright.Message, c *sealwright.Claim, text string) error {
+	if v.decode {
+		text = escape(escapePercent, text)
+	}
+	return p.put(v.source, m, c, text, false)
 }
 
 func (p *program) has(s source, m *sealwright.Message, c *sealwright.Claim) bool {
@@ -140,17 +191,37 @@ func (p *program) has(s source, m *sealwright.Message, c *sealwright.Claim) bool
 
 // Attach implements [sealwright.SigningScheme].
 func (p *program) Attach(m *sealwright.Message, c *sealwright.Claim, tag []byte) error {
+	if p.response != nil && m.Status != 0 {
+		return p.response.Attach(m, c, tag)
+	}
 	text := p.tagEnc.EncodeToString(tag)
 	if p.tag.Text == "hex" {
 		text = p.tagEnc.EncodeToString([]byte(canon.Hex.EncodeToString(tag)))
 	}
 	text = p.tag.Prefix + escape(p.tag.Escape, text)
+	if p.tag.Owner != "" {
+		text = c.Values[valueKeyID] + p.tag.Owner + text
+	}
 	if p.tagPart < 0 {
 		return p.put(p.tags[0], m, c, text, false)
 	}
 	c.Values[valueParts+p.tagPart] = text
-	list := p.list.write(c.Values[valueParts : valueParts+len(p.list.Parts)])
-	return p.put(p.listFrom, m, c, escape(p.list.Escape, list), false)
+	return p.putList(m, c, p.list.write(c.Values[valueParts:valueParts+len(p.list.Parts)]))
+}
+
+// putList writes the list to the place where the message has one, else to the
+// first.
+func (p *program) putList(m *sealwright.Message, c *sealwright.Claim, text string) error {
+	at, _, _, err := p.listAt(m, c)
+	if err != nil {
+		return err
+	}
+	prefix := p.places[at].prefix
+	text = strings.TrimPrefix(text, p.list.Prefix)
+	if p.list.encoding != 0 {
+		text = p.list.encoding.EncodeToString([]byte(text))
+	}
+	return p.put(p.places[at].source, m, c, escape(p.list.Escape, prefix+text), false)
 }
 
 func escape(how, text string) string {
@@ -163,6 +234,12 @@ func escape(how, text string) string {
 // put writes text to its place. number means that it is a JSON number where the
 // place is a JSON field that is not a string already.
 func (p *program) put(s source, m *sealwright.Message, c *sealwright.Claim, text string, number bool) error {
+	if s.request {
+		if !p.has(s, m, c) {
+			return sealwright.Refusef(sealwright.ErrMalformed, "%s %v", s, errAbsent)
+		}
+		return nil // it is what it is
+	}
 	switch s.kind {
 	case kPart:
 		c.Values[s.part] = text
@@ -181,16 +258,41 @@ func (p *program) put(s source, m *sealwright.Message, c *sealwright.Claim, text
 		path, query := m.Path(), putField(m.Query(), s.arg, text)
 		m.Target = path + "?" + query
 	case kForm:
-		m.Body = []byte(putField(string(m.Body), s.arg, text))
-		m.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+		return putForm(m, s.arg, text)
 	case kJSON:
-		return putJSON(m, s.arg, text, number)
+		return p.putJSON(m, s.arg, text, number)
 	case kEither:
-		if _, _, found, err := canon.JSONValue(m.Body, jsonPointer(s.arg)); err == nil && found {
-			return putJSON(m, jsonPointer(s.arg), text, number)
+		if _, _, found, err := canon.JSONValue(p.jsonDocument(m), jsonPointer(s.arg)); err == nil && found {
+			return p.putJSON(m, jsonPointer(s.arg), text, number)
 		}
 		m.Header[canon.HeaderName(s.arg)] = []string{text}
 	case kLiteral: // a constant of the definition
+	default:
+		return putRare(s, m, text)
+	}
+	return nil
+}
+
+// putRare is put for the places that few schemes have.
+func putRare(s source, m *sealwright.Message, text string) error {
+	switch s.kind {
+	case kFamily:
+		m.Header[s.arg+"1"] = []string{text}
+	case kLine:
+		m.Body = canon.PutLine(m.Body, s.arg, text)
+	case kXML:
+		body, err := canon.PutXML(m.Body, s.arg, text)
+		if err != nil {
+			return sealwright.Refusef(sealwright.ErrMalformed, "body: %v", err)
+		}
+		m.Body = body
+	case kSegment:
+		_, segment, tail, ok := cutPath(m.Path(), s.part)
+		if !ok {
+			return sealwright.Refusef(sealwright.ErrMalformed, "path has no segment %d", s.part)
+		}
+		before := m.Target[:len(m.Path())-len(tail)-len(segment)]
+		m.Target = before + text + m.Target[len(before)+len(segment):]
 	default:
 		return sealwright.Refusef(sealwright.ErrCannotSign, "%s cannot be written", s)
 	}
@@ -237,50 +339,64 @@ func putField(raw, name, value string) string {
 	return strings.Join(out, "&")
 }
 
-// putJSON sets the scalar at pointer, in its place if it is there, else as the
-// last member of its object.
-func putJSON(m *sealwright.Message, pointer, text string, number bool) error {
+// putJSON sets the scalar at pointer in the message's document.
+func (p *program) putJSON(m *sealwright.Message, pointer, text string, number bool) error {
+	doc, err := setJSON(p.jsonDocument(m), pointer, text, number)
+	if err != nil {
+		return err
+	}
+	if p.document != "" && (isForm(m) || isMultipart(m)) {
+		return putForm(m, p.document, string(doc))
+	}
+	m.Body = doc
+	return nil
+}
+
+// setJSON returns doc with the scalar at pointer set to text, in its place if it
+// is there, else as the last member of its object.
+func setJSON(doc []byte, pointer, text string, number bool) ([]byte, error) {
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		return sealwright.Refusef(sealwright.ErrConfig, "body at %s: %v", pointer, err)
+		return nil, sealwright.Refusef(sealwright.ErrConfig, "body at %s: %v", pointer, err)
 	}
-	raw, at, found, err := canon.JSONValue(m.Body, pointer)
+	raw, at, found, err := canon.JSONValue(doc, pointer)
 	if err != nil {
-		return sealwright.Refusef(sealwright.ErrMalformed, "body: %v", err)
+		return nil, sealwright.Refusef(sealwright.ErrMalformed, "body: %v", err)
 	}
 	if found {
 		if number && raw[0] != '"' {
 			quoted = []byte(text)
 		}
-		m.Body = slices.Concat(m.Body[:at], quoted, m.Body[at+len(raw):])
-		return nil
+		return slices.Concat(doc[:at], quoted, doc[at+len(raw):]), nil
 	}
 	if number {
 		quoted = []byte(text)
 	}
 	parent := pointer[:strings.LastIndexByte(pointer, '/')]
-	object, at, found, err := canon.JSONValue(m.Body, parent)
+	object, at, found, err := canon.JSONValue(doc, parent)
 	if err != nil || !found || object[0] != '{' {
-		return sealwright.Refusef(sealwright.ErrMalformed, "body has no object at %q for the field %s", parent, pointer)
+		return nil, sealwright.Refusef(sealwright.ErrMalformed, "body has no object at %q for the field %s", parent, pointer)
 	}
 	token := strings.NewReplacer("~1", "/", "~0", "~").Replace(pointer[len(parent)+1:])
 	name, err := json.Marshal(token)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	member := fmt.Appendf(nil, "%s:%s}", name, quoted)
 	end := at + len(object) - 1 // of the closing brace
 	if strings.TrimSpace(string(object[1:len(object)-1])) != "" {
 		member = slices.Concat([]byte(","), member)
 	}
-	m.Body = slices.Concat(m.Body[:end], member, m.Body[end+1:])
-	return nil
+	return slices.Concat(doc[:end], member, doc[end+1:]), nil
 }
 
 // place writes the constant or the digest that the check demands.
 func (ck *check) place(p *program, m *sealwright.Message, c *sealwright.Claim) error {
-	if ck.refuse != "" || ck.same != nil || !settable(ck.source) || !holds(ck.conditions, m, c) {
+	if ck.refuse != "" || ck.start != nil || !settable(ck.source) || !holds(ck.conditions, m, c) {
 		return nil
+	}
+	if ck.same != nil {
+		return ck.placeSame(p, m, c)
 	}
 	if ck.digest == nil {
 		if p.has(ck.source, m, c) {
@@ -298,29 +414,15 @@ func (ck *check) place(p *program, m *sealwright.Message, c *sealwright.Claim) e
 	return p.put(ck.source, m, c, text, false)
 }
 
-// place writes the list of signed headers unless the message has one.
-func (h *headers) place(p *program, m *sealwright.Message, c *sealwright.Claim) error {
-	if p.has(h.list, m, c) || !settable(h.list) {
+// placeSame gives a part of the list that has no value the value of the source
+// that it must equal.
+func (ck *check) placeSame(p *program, m *sealwright.Message, c *sealwright.Claim) error {
+	if ck.source.kind != kPart || ck.begins || p.has(ck.source, m, c) {
 		return nil
 	}
-	want := h.Sign
-	if want == nil {
-		want = h.Require
+	text, _, err := p.get(ck.same, m, c)
+	if err != nil {
+		return err
 	}
-	names := make([]string, len(want))
-	for i, alternatives := range want {
-		names[i] = present(m, alternatives)
-	}
-	return p.put(h.list, m, c, strings.Join(names, h.Sep), false)
-}
-
-// present returns the one of a|b that is a header of m, else the first.
-func present(m *sealwright.Message, alternatives string) string {
-	for name := range strings.SplitSeq(alternatives, "|") {
-		if m.Header[canon.HeaderName(name)] != nil {
-			return name
-		}
-	}
-	name, _, _ := strings.Cut(alternatives, "|")
-	return name
+	return p.put(ck.source, m, c, text, false)
 }
