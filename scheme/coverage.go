@@ -200,8 +200,8 @@ func (cov *covering) source(p *program, s source) {
 
 // value adds the place of a time, nonce or key ID that is in the message.
 func (cov *covering) value(p *program, v *value) {
-	if v != nil && len(v.also) == 0 {
-		cov.source(p, v.source)
+	if v != nil {
+		cov.source(p, *p.where(v, cov.m, cov.c))
 	}
 }
 
