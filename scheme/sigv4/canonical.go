@@ -3,6 +3,7 @@ package sigv4
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 
 // fillRequest builds the canonical request up to its last line.
 func (d *dialect) fillRequest(m *sealwright.Message, c *sealwright.Claim, p *presented) error {
-	if m.Method == "" || strings.ContainsFunc(m.Method, func(r rune) bool { return r > 0x7f || !canon.TokenChars.Has(byte(r)) }) {
+	if !isToken(m.Method) {
 		return sealwright.Refusef(sealwright.ErrMalformed, "method %q is no token", clip(m.Method))
 	}
 	buf := c.Scratch[:0]
@@ -31,7 +32,7 @@ func (d *dialect) fillRequest(m *sealwright.Message, c *sealwright.Claim, p *pre
 		return err
 	}
 	buf = append(buf, '\n')
-	if buf, err = d.appendHeaders(buf, m, c); err != nil {
+	if buf, err = d.appendHeaders(buf, m, c, p); err != nil {
 		return err
 	}
 	buf = append(buf, '\n')
@@ -59,11 +60,13 @@ func (d *dialect) appendPath(dst []byte, path string, c *sealwright.Claim, p *pr
 	var err error
 	switch mode {
 	case PathNormalEncoded:
-		c.Covers.Path = isNormal(path)
+		if c.Covers.Path = isNormal(path); c.Covers.Path {
+			return appendPercent(dst, path, &pathChars), nil
+		}
 		return appendNormal(dst, path, true), nil
 	case PathRawEncoded:
 		c.Covers.Path = true
-		return canon.AppendPercent(dst, path, canon.PathChars), nil
+		return appendPercent(dst, path, &pathChars), nil
 	case PathNormal:
 		c.Covers.Path = isNormal(path)
 		dst, err = appendNormal(dst, path, false), plain("path", path)
@@ -88,7 +91,7 @@ func appendNormal(dst []byte, path string, encode bool) []byte {
 	start := len(dst)
 	for rest := path; rest != ""; {
 		var segment string
-		segment, rest, _ = strings.Cut(rest, "/")
+		segment, rest = cut(rest, '/')
 		switch segment {
 		case "", ".":
 		case "..":
@@ -96,7 +99,7 @@ func appendNormal(dst []byte, path string, encode bool) []byte {
 		default:
 			dst = append(dst, '/')
 			if encode {
-				dst = canon.AppendPercent(dst, segment, canon.Unreserved)
+				dst = appendPercent(dst, segment, &unreserved)
 			} else {
 				dst = append(dst, segment...)
 			}
@@ -122,7 +125,7 @@ func appendOnce(dst []byte, path string) ([]byte, error) {
 	for {
 		before, after, found := cutEscapedSlash(path)
 		var err error
-		if dst, err = appendEncoded(dst, before, canon.PathChars, false, false); err != nil {
+		if dst, err = appendEncoded(dst, before, &pathChars, false, false); err != nil {
 			return dst, sealwright.Refusef(sealwright.ErrMalformed, "path: %v", err)
 		}
 		if !found {
@@ -142,33 +145,76 @@ func cutEscapedSlash(path string) (before, after string, found bool) {
 	return path, "", false
 }
 
+// table says of each byte whether percent-encoding leaves it as it is.
+type table [256]bool
+
+var (
+	unreserved = tableOf(canon.Unreserved)
+	pathChars  = tableOf(canon.PathChars)
+)
+
+func tableOf(set canon.Set) (t table) {
+	for c := range t {
+		t[c] = set.Has(byte(c))
+	}
+	return t
+}
+
+// kept returns the length of the longest beginning of s that stays as it is.
+func (t *table) kept(s string) int {
+	for i := range len(s) {
+		if !t[s[i]] {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	const digits = "0123456789ABCDEF"
+	return append(dst, '%', digits[c>>4], digits[c&15])
+}
+
+// appendPercent is [canon.AppendPercent], faster where little is encoded.
+func appendPercent(dst []byte, s string, keep *table) []byte {
+	for s != "" {
+		n := keep.kept(s)
+		dst = append(dst, s[:n]...)
+		if s = s[n:]; s != "" {
+			dst = appendEscape(dst, s[0])
+			s = s[1:]
+		}
+	}
+	return dst
+}
+
 // appendEncoded appends s with its escapes decoded and every byte outside keep
 // encoded. With plus, + is a blank. A percent sign that begins no escape is an
 // error, or with lenient a percent sign.
-func appendEncoded(dst []byte, s string, keep canon.Set, plus, lenient bool) ([]byte, error) {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
+func appendEncoded(dst []byte, s string, keep *table, plus, lenient bool) ([]byte, error) {
+	for rest := s; rest != ""; {
+		n := keep.kept(rest)
+		dst = append(dst, rest[:n]...)
+		if rest = rest[n:]; rest == "" {
+			break
+		}
+		c, width := rest[0], 1
 		switch {
-		case keep.Has(c):
-			dst = append(dst, c)
-			continue
 		case c == '+' && plus:
 			c = ' '
 		case c == '%':
-			b, ok := unescape(s[i:])
-			if ok {
-				c = b
-				i += 2
+			if b, ok := unescape(rest); ok {
+				c, width = b, 3
 			} else if !lenient {
-				return dst, errEscape(i)
+				return dst, fmt.Errorf("bad percent escape at byte %d", len(s)-len(rest))
 			}
 		}
-		if keep.Has(c) {
+		rest = rest[width:]
+		if keep[c] {
 			dst = append(dst, c)
-			continue
+		} else {
+			dst = appendEscape(dst, c)
 		}
-		const digits = "0123456789ABCDEF"
-		dst = append(dst, '%', digits[c>>4], digits[c&15])
 	}
 	return dst, nil
 }
@@ -193,8 +239,8 @@ func (d *dialect) appendQuery(dst []byte, query string, c *sealwright.Claim, p *
 	form := d.queryMode == QueryForm
 	for query != "" {
 		var field string
-		field, query, _ = strings.Cut(query, "&")
-		name, value, _ := strings.Cut(field, "=")
+		field, query = cut(query, '&')
+		name, value := cut(field, '=')
 		if field == "" || d.leftOut(name, c, p) {
 			continue
 		}
@@ -203,12 +249,12 @@ func (d *dialect) appendQuery(dst []byte, query string, c *sealwright.Claim, p *
 		}
 		next := pair{start: len(dst)}
 		var err error
-		if dst, err = appendEncoded(dst, name, canon.Unreserved, form, form); err != nil {
+		if dst, err = appendEncoded(dst, name, &unreserved, form, form); err != nil {
 			return dst, sealwright.Refusef(sealwright.ErrMalformed, "query: name: %v", err)
 		}
 		next.name = len(dst)
 		dst = append(dst, '=')
-		if dst, err = appendEncoded(dst, value, canon.Unreserved, form, form); err != nil {
+		if dst, err = appendEncoded(dst, value, &unreserved, form, form); err != nil {
 			return dst, sealwright.Refusef(sealwright.ErrMalformed, "query: value of %q: %v", clip(name), err)
 		}
 		next.end = len(dst)
@@ -260,46 +306,168 @@ func sortPairs(buf []byte, start int, pairs []pair) ([]byte, bool) {
 	return buf, false
 }
 
-// appendHeaders appends one line for each signed header.
-func (d *dialect) appendHeaders(dst []byte, m *sealwright.Message, c *sealwright.Claim) ([]byte, error) {
-	next := 0
-	for rest, more := c.Values[atHeaders], true; more; {
-		var name string
-		name, rest, more = strings.Cut(rest, ";")
-		dst = append(dst, name...)
-		dst = append(dst, ':')
-		if name == "host" {
-			if err := plain("host", m.Host); err != nil {
-				return dst, err
-			}
-			dst = append(d.appendValue(dst, m.Host), '\n')
-			continue
+// appendHeaders appends one line for each signed header and notes what the
+// list covers. The names must rise, so none stands twice.
+func (d *dialect) appendHeaders(dst []byte, m *sealwright.Message, c *sealwright.Claim, p *presented) ([]byte, error) {
+	list := p.headers
+	if d.unsorted {
+		list = sorted(list)
+	}
+	c.Values[atHeaders] = list
+	var ends [maxSigned]int
+	canonical, n, err := canonicalNames(list, &ends)
+	if err != nil {
+		return dst, err
+	}
+	c.Covers.Headers = make([]string, 0, n)
+	var required uint32
+	before, start := "", 0
+	for _, end := range ends[:n] {
+		name := list[start:end]
+		if name <= before {
+			return dst, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: %q after %q, want each name once, in order", clip(name), clip(before))
 		}
-		for i, v := range m.Header[c.Covers.Headers[next]] {
-			if err := plain(name, v); err != nil {
-				return dst, err
-			}
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = d.appendValue(dst, v)
+		if dst, err = d.appendHeader(dst, m, c, name, canonical[start:end]); err != nil {
+			return dst, err
 		}
-		next++
-		dst = append(dst, '\n')
+		for i, r := range d.require {
+			if r == name {
+				required |= 1 << i
+			}
+		}
+		before, start = name, end+1
+	}
+	for i, r := range d.require {
+		if required&(1<<i) == 0 && !(p.query && strings.EqualFold(r, d.date)) {
+			return dst, sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: %s must be signed", r)
+		}
 	}
 	return dst, nil
 }
 
-func (d *dialect) appendValue(dst []byte, v string) []byte {
-	switch d.headerMode {
-	case HeaderQuoted:
-		return appendQuoted(dst, v)
-	case HeaderTrim:
-		return append(dst, canon.TrimOWS(v)...)
-	case HeaderLower:
-		return canon.AppendLower(dst, canon.TrimOWS(v))
+// canonicalNames returns a list of header names in lower case with each name
+// in the form of net/http, at the same place, the number of names, and in ends
+// where each of them ends. One string for all of them costs one allocation.
+func canonicalNames(list string, ends *[maxSigned]int) (canonical string, n int, err error) {
+	var space [256]byte
+	out := append(space[:0], list...)
+	first := true
+	for i, c := range out {
+		switch nameChars[c] {
+		case letterChar:
+			if first {
+				out[i] = c - 'a' + 'A'
+			}
+			first = false
+		case otherChar:
+			first = c == '-'
+		default:
+			if c != ';' || n == maxSigned-1 {
+				return "", 0, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: byte %d, want at most %d names in lower case", i, maxSigned)
+			}
+			ends[n] = i
+			n++
+			first = true
+		}
 	}
-	return canon.AppendFolded(dst, v)
+	ends[n] = len(out)
+	return string(out), n + 1, nil
+}
+
+const (
+	letterChar = 1 // of a header name in lower case
+	otherChar  = 2
+)
+
+// nameChars has the kind of each character that can stand in a header name in
+// lower case, 0 for the others.
+var nameChars = func() (t [256]byte) {
+	for c := range 256 {
+		switch {
+		case 'a' <= c && c <= 'z':
+			t[c] = letterChar
+		case canon.TokenChars.Has(byte(c)) && (c < 'A' || c > 'Z'):
+			t[c] = otherChar
+		}
+	}
+	return t
+}()
+
+// appendHeader appends the line of one header. A header of the message by the
+// name of Host is never signed: the host is that of the message.
+func (d *dialect) appendHeader(dst []byte, m *sealwright.Message, c *sealwright.Claim, name, canonical string) ([]byte, error) {
+	dst = append(dst, name...)
+	dst = append(dst, ':')
+	if name == "host" {
+		if err := checkHost(m); err != nil {
+			return dst, err
+		}
+		c.Covers.Host = true
+		dst, err := d.appendValue(dst, name, m.Host)
+		return append(dst, '\n'), err
+	}
+	values := m.Header[canonical]
+	if len(values) == 0 {
+		return dst, sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: the request has no header %s", clip(name))
+	}
+	c.Covers.Headers = append(c.Covers.Headers, canonical)
+	for i, v := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = d.appendValue(dst, name, v); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '\n'), nil
+}
+
+func checkHost(m *sealwright.Message) error {
+	if m.Host == "" {
+		return sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: the request has no host")
+	}
+	for _, v := range m.Header["Host"] {
+		if v != m.Host {
+			return sealwright.Refusef(sealwright.ErrPolicy, "header Host is not the host of the request")
+		}
+	}
+	return nil
+}
+
+func (d *dialect) appendValue(dst []byte, name, v string) ([]byte, error) {
+	folded, control := inspect(v)
+	if control >= 0 {
+		return dst, sealwright.Refusef(sealwright.ErrMalformed, "header %s: control character at byte %d", clip(name), control)
+	}
+	switch {
+	case d.headerMode == HeaderLower:
+		return canon.AppendLower(dst, canon.TrimOWS(v)), nil
+	case folded:
+		return append(dst, v...), nil
+	case d.headerMode == HeaderQuoted:
+		return appendQuoted(dst, v), nil
+	case d.headerMode == HeaderTrim:
+		return append(dst, canon.TrimOWS(v)...), nil
+	}
+	return canon.AppendFolded(dst, v), nil
+}
+
+// inspect reports whether trimming and folding leave v as it is, and the place
+// of the first control character that is no tab, or -1.
+func inspect(v string) (folded bool, control int) {
+	folded = true
+	for i := range len(v) {
+		c := v[i]
+		if c-0x21 < 0x7f-0x21 || c >= 0x80 {
+			continue
+		}
+		if c != ' ' && c != '\t' {
+			return false, i
+		}
+		folded = folded && c == ' ' && i > 0 && i < len(v)-1 && v[i-1] != ' '
+	}
+	return folded, -1
 }
 
 // appendQuoted is [canon.AppendFolded] that keeps runs of blanks between double

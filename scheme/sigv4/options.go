@@ -50,7 +50,7 @@ type Options struct {
 	Date       string `json:"date,omitempty"`        // header of the time
 	DateFormat string `json:"date_format,omitempty"` // iso-basic, iso-extended, unix or http-date, which also reads iso-basic
 	Untimed    bool   `json:"untimed,omitempty"`     // the string to sign does not hold the time, so its header must be signed
-	Window     string `json:"window"`                // allowed age and lead, as a Go duration
+	Window     string `json:"window"`                // allowed age and lead in seconds
 	Grace      bool   `json:"grace,omitempty"`       // a signed URL is accepted for one window more than it says
 
 	Method      string   `json:"method,omitempty"`       // upper: signed in upper case; empty: as sent
@@ -143,8 +143,7 @@ type dialect struct {
 	urlPayload  string // payload line of signed URLs; empty: hash of the body
 	objectStore []string
 
-	canonical map[string]string // header names in lower case and in the form of net/http
-	warnings  []string
+	warnings []string
 }
 
 // part is one part of the scope.
@@ -257,7 +256,7 @@ func (d *dialect) setAlgorithm(o *Options, _ scheme.Params) error {
 	default:
 		return fmt.Errorf("hash: got %q, want sha256 or sha512", o.Hash)
 	}
-	if !isPlain(o.Algorithm) || strings.ContainsAny(o.Algorithm, " ,") {
+	if o.Algorithm == "" || !isPlain(o.Algorithm) || strings.ContainsAny(o.Algorithm, " ,") {
 		return fmt.Errorf("algorithm: got %q, want a word", o.Algorithm)
 	}
 	d.keyName = fmt.Sprintf("sigv4 %v %q ", d.mac, d.keyPrefix)
@@ -321,12 +320,9 @@ func (d *dialect) setScope(o *Options, p scheme.Params) error {
 }
 
 func (d *dialect) setTime(o *Options, _ scheme.Params) error {
-	var err error
-	if d.window, err = time.ParseDuration(o.Window); err != nil {
-		return fmt.Errorf("window: %w", err)
-	}
-	if d.window < 0 || d.window > MaxExpires {
-		return fmt.Errorf("window: got %v, want 0s to %v", d.window, MaxExpires)
+	seconds, err := digits(o.Window)
+	if d.window = time.Duration(seconds) * time.Second; err != nil || d.window > MaxExpires {
+		return fmt.Errorf("window: got %q, want 0 to %d seconds", o.Window, int64(MaxExpires/time.Second))
 	}
 	if o.Grace {
 		d.grace = d.window
@@ -368,21 +364,10 @@ func (d *dialect) setHeaders(o *Options, p scheme.Params) error {
 	if len(d.require) > 32 {
 		return fmt.Errorf("require: got %d headers, want at most 32", len(d.require))
 	}
-	d.canonical = map[string]string{}
-	for _, n := range slices.Concat(d.require, d.sign, []string{strings.ToLower(d.date), strings.ToLower(d.payload)}, oftenSigned) {
-		d.canonical[n] = canon.HeaderName(n)
-	}
 	if d.nonce == "" {
 		d.warnings = append(d.warnings, "no nonce: a request can be replayed while its time is accepted")
 	}
 	return nil
-}
-
-// oftenSigned are names that clients sign often. They are kept in their
-// canonical form, so that reading them costs no allocation.
-var oftenSigned = []string{
-	"accept", "content-encoding", "content-length", "content-md5", "content-type", "date", "range", "user-agent",
-	"x-amz-security-token", "x-amz-target", "amz-sdk-invocation-id", "amz-sdk-request",
 }
 
 func lower(names []string) []string {

@@ -46,49 +46,52 @@ type presented struct {
 	payload   string // parameter Content-Sha256, only in the query
 }
 
-// find reads the credentials of m. They must stand in exactly one place. With
-// [sealwright.ErrMissing] it returns what it found.
-func (d *dialect) find(m *sealwright.Message) (presented, error) {
-	var p presented
+// find reads the credentials of m into p. They must stand in exactly one
+// place. With [sealwright.ErrMissing] p holds what was found.
+func (d *dialect) find(m *sealwright.Message, p *presented) error {
 	if m.Status != 0 {
-		return p, sealwright.Refusef(sealwright.ErrMalformed, "a response carries no signature of %s", d.id)
+		return sealwright.Refusef(sealwright.ErrMalformed, "a response carries no signature of %s", d.id)
 	}
 	values := m.Header[d.auth]
-	params, inQuery, err := d.params(m.Query())
+	var params [paramCount]string
+	inQuery, err := d.params(&params, m.Query())
+	if d.query && d.payload != "" {
+		p.payload = params[paramPayload]
+	}
 	switch {
 	case err != nil:
-		return p, err
+		return err
 	case len(values) > 0 && inQuery:
-		return p, sealwright.Refusef(sealwright.ErrPolicy, "credentials in both %s and the query", d.auth)
+		return sealwright.Refusef(sealwright.ErrPolicy, "credentials in both %s and the query", d.auth)
 	case len(values) > 1:
-		return p, sealwright.Refusef(sealwright.ErrMalformed, "header %s: got %d values, want one", d.auth, len(values))
+		return sealwright.Refusef(sealwright.ErrMalformed, "header %s: got %d values, want one", d.auth, len(values))
 	case len(values) == 1 && !d.header:
-		return p, sealwright.Refusef(sealwright.ErrPolicy, "header %s beside a signed URL", d.auth)
+		return sealwright.Refusef(sealwright.ErrPolicy, "header %s beside a signed URL", d.auth)
 	case len(values) == 1:
-		return d.fromHeader(m, values[0])
+		return d.fromHeader(m, values[0], p)
 	case inQuery && d.query:
-		return d.fromQuery(&params)
+		return d.fromQuery(&params, p)
 	case inQuery:
-		return p, sealwright.Refusef(sealwright.ErrPolicy, "credentials in the query, want header %s", d.auth)
+		return sealwright.Refusef(sealwright.ErrPolicy, "credentials in the query, want header %s", d.auth)
 	case d.header:
-		return p, sealwright.Refusef(sealwright.ErrMissing, "no header %s", d.auth)
+		return sealwright.Refusef(sealwright.ErrMissing, "no header %s", d.auth)
 	}
-	return p, sealwright.Refusef(sealwright.ErrMissing, "no parameter %s", d.names[paramSignature])
+	return sealwright.Refusef(sealwright.ErrMissing, "no parameter %s", d.names[paramSignature])
 }
 
 // params finds the dialect's parameters in a raw query; found says whether
 // any of them is a credential. Each may stand once and in its exact spelling:
 // other letters or escapes in a name would be read by some parsers and not by
 // others.
-func (d *dialect) params(query string) (out [paramCount]string, found bool, err error) {
+func (d *dialect) params(out *[paramCount]string, query string) (found bool, err error) {
 	if query == "" || d.names[0] == "" {
-		return out, false, nil
+		return false, nil
 	}
 	var seen [paramCount]bool
 	for query != "" {
 		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		raw, value, _ := strings.Cut(pair, "=")
+		pair, query = cut(query, '&')
+		raw, value := cut(pair, '=')
 		name := raw
 		if strings.Contains(raw, "%") {
 			if name, err = canon.Unescape(raw, false); err != nil {
@@ -100,15 +103,15 @@ func (d *dialect) params(query string) (out [paramCount]string, found bool, err 
 			continue
 		}
 		if seen[i] || raw != d.names[i] {
-			return out, false, sealwright.Refusef(sealwright.ErrMalformed, "query: want one parameter %s, got another one or another spelling", d.names[i])
+			return false, sealwright.Refusef(sealwright.ErrMalformed, "query: want one parameter %s, got another one or another spelling", d.names[i])
 		}
 		seen[i] = true
 		found = found || i < credentialParams
 		if out[i], err = canon.Unescape(value, d.queryMode == QueryForm); err != nil {
-			return out, false, sealwright.Refusef(sealwright.ErrMalformed, "query parameter %s: %v", d.names[i], err)
+			return false, sealwright.Refusef(sealwright.ErrMalformed, "query parameter %s: %v", d.names[i], err)
 		}
 	}
-	return out, found, nil
+	return found, nil
 }
 
 func (d *dialect) param(name string) int {
@@ -120,75 +123,71 @@ func (d *dialect) param(name string) int {
 	return -1
 }
 
-func (d *dialect) fromHeader(m *sealwright.Message, text string) (presented, error) {
-	var p presented
+func (d *dialect) fromHeader(m *sealwright.Message, text string, p *presented) error {
 	rest, ok := strings.CutPrefix(text, d.algorithm)
-	if !ok || rest == "" || rest[0] != ' ' {
-		label, _, _ := strings.Cut(text, " ")
-		if text == "" || rest == "" {
-			return p, sealwright.Refusef(sealwright.ErrMissing, "header %s has no signature", d.auth)
-		}
-		return p, sealwright.Refusef(sealwright.ErrPolicy, "header %s: algorithm is %q, want %q", d.auth, clip(label), d.algorithm)
+	if trimLeft(rest) == "" {
+		return sealwright.Refusef(sealwright.ErrMissing, "header %s has no signature", d.auth)
 	}
-	var credential string
-	for _, f := range [...]struct {
-		name  string
-		value *string
-	}{{d.credential, &credential}, {"SignedHeaders", &p.headers}, {"Signature", &p.signature}} {
-		var err error
-		if *f.value, err = d.field(rest, f.name); err != nil {
-			return p, err
-		}
+	if !ok || rest[0] != ' ' {
+		label, _ := cut(text, ' ')
+		return sealwright.Refusef(sealwright.ErrPolicy, "header %s: algorithm is %q, want %q", d.auth, clip(label), d.algorithm)
 	}
-	if n := strings.Count(rest, ","); n != 2 {
-		return p, sealwright.Refusef(sealwright.ErrMalformed, "header %s: got %d parts, want %s, SignedHeaders and Signature", d.auth, n+1, d.credential)
+	credential, err := d.fields(rest, p)
+	if err != nil {
+		return err
 	}
-	var err error
 	if p.time, err = single(m, d.date); err != nil {
-		return p, err
+		return err
 	}
-	return p, d.split(credential, &p)
+	return d.split(credential, p)
 }
 
-// field returns the value of the part of that name, which must stand once.
-func (d *dialect) field(list, name string) (string, error) {
-	found := ""
-	seen := false
+// fields reads the three parts behind the algorithm, each of which must stand
+// once, in any order.
+func (d *dialect) fields(list string, p *presented) (credential string, err error) {
+	if strings.HasSuffix(list, ",") {
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "header %s ends with a comma", d.auth)
+	}
 	for list != "" {
 		var piece string
-		piece, list, _ = strings.Cut(list, ",")
-		n, value, ok := strings.Cut(canon.TrimOWS(piece), "=")
-		if !ok || n != name {
-			continue
+		piece, list = cut(list, ',')
+		name, value := cut(trimLeft(piece), '=')
+		place := &credential
+		switch name {
+		case d.credential:
+		case "SignedHeaders":
+			place = &p.headers
+		case "Signature":
+			place = &p.signature
+		default:
+			return "", sealwright.Refusef(sealwright.ErrMalformed, "header %s: unknown part %q", d.auth, clip(name))
 		}
-		if seen {
+		if value == "" {
+			return "", sealwright.Refusef(sealwright.ErrMissing, "header %s: %s is empty", d.auth, name)
+		}
+		if *place != "" {
 			return "", sealwright.Refusef(sealwright.ErrMalformed, "header %s: %s stands twice", d.auth, name)
 		}
-		found, seen = value, true
+		*place = value
 	}
-	if found == "" {
-		return "", sealwright.Refusef(sealwright.ErrMissing, "header %s: %s is missing or empty", d.auth, name)
+	if credential == "" || p.headers == "" || p.signature == "" {
+		return "", sealwright.Refusef(sealwright.ErrMissing, "header %s: want %s, SignedHeaders and Signature", d.auth, d.credential)
 	}
-	return found, nil
+	return credential, nil
 }
 
-func (d *dialect) fromQuery(params *[paramCount]string) (presented, error) {
-	p := presented{
-		query: true, time: params[paramDate], expires: params[paramExpires], headers: params[paramHeaders],
-		signature: params[paramSignature],
-	}
-	if d.payload != "" {
-		p.payload = params[paramPayload]
-	}
+func (d *dialect) fromQuery(params *[paramCount]string, p *presented) error {
+	p.query, p.time, p.expires = true, params[paramDate], params[paramExpires]
+	p.headers, p.signature = params[paramHeaders], params[paramSignature]
 	for i := range credentialParams {
 		if params[i] == "" {
-			return p, sealwright.Refusef(sealwright.ErrMissing, "query parameter %s is missing or empty", d.names[i])
+			return sealwright.Refusef(sealwright.ErrMissing, "query parameter %s is missing or empty", d.names[i])
 		}
 	}
 	if got := params[paramAlgorithm]; got != d.algorithm {
-		return p, sealwright.Refusef(sealwright.ErrPolicy, "query parameter %s: got %q, want %q", d.names[paramAlgorithm], clip(got), d.algorithm)
+		return sealwright.Refusef(sealwright.ErrPolicy, "query parameter %s: got %q, want %q", d.names[paramAlgorithm], clip(got), d.algorithm)
 	}
-	return p, d.split(params[paramCredential], &p)
+	return d.split(params[paramCredential], p)
 }
 
 // split cuts a credential into key ID and scope, from its end, so that a key
@@ -225,20 +224,27 @@ func (d *dialect) split(credential string, p *presented) error {
 // fill puts what m and p say into c and builds the canonical request, except
 // its last line, in c.Scratch.
 func (d *dialect) fill(m *sealwright.Message, c *sealwright.Claim, p *presented) error {
-	c.KeyID, c.Nonce, c.Covers = p.keyID, "", sealwright.Coverage{}
-	c.Values = [sealwright.MaxValues]string{atScope: p.scope}
-	for _, step := range [...]func(*sealwright.Message, *sealwright.Claim, *presented) error{
-		d.fillTime, d.fillHeaders, d.fillPayload, d.fillRequest,
-	} {
-		if err := step(m, c, p); err != nil {
-			return err
-		}
+	c.KeyID, c.Nonce = p.keyID, ""
+	c.Covers = sealwright.Coverage{Method: true, Time: true, KeyID: p.query}
+	c.Values[atScope], c.Values[atPayload], c.Values[atDeclared], c.Values[atForm] = p.scope, "", "", ""
+	if err := d.fillTime(c, p); err != nil {
+		return err
 	}
-	c.Covers.Method, c.Covers.Time, c.Covers.KeyID = true, true, p.query
-	return nil
+	if err := d.fillPayload(m, c, p); err != nil {
+		return err
+	}
+	if err := d.fillRequest(m, c, p); err != nil {
+		return err
+	}
+	if d.nonce == "" {
+		return nil
+	}
+	var err error
+	c.Nonce, err = single(m, d.nonce)
+	return err
 }
 
-func (d *dialect) fillTime(_ *sealwright.Message, c *sealwright.Claim, p *presented) error {
+func (d *dialect) fillTime(c *sealwright.Claim, p *presented) error {
 	format := d.format
 	if p.query {
 		format = formatBasic
@@ -262,88 +268,9 @@ func (d *dialect) fillTime(_ *sealwright.Message, c *sealwright.Claim, p *presen
 		c.Expires = at.Add(c.Past)
 	}
 	if len(d.scope) > 0 {
-		var buf [16]byte
-		want := appendDate(buf[:0], at, d.scope[0].text)
-		if date, _, _ := strings.Cut(p.scope, "/"); date != string(want) {
-			return sealwright.Refusef(sealwright.ErrPolicy, "date of the scope is %q, but that of the time %s", clip(date), want)
-		}
-	}
-	return nil
-}
-
-// fillHeaders checks the list of signed headers and notes what it covers.
-func (d *dialect) fillHeaders(m *sealwright.Message, c *sealwright.Claim, p *presented) error {
-	list := p.headers
-	n := strings.Count(list, ";") + 1
-	if n > maxSigned {
-		return sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: got %d names, want at most %d", n, maxSigned)
-	}
-	if d.unsorted {
-		list = sorted(list)
-	}
-	c.Values[atHeaders] = list
-	c.Covers.Headers = make([]string, 0, n)
-	var required uint32
-	before := ""
-	for rest := list; ; {
-		name, more, ok := strings.Cut(rest, ";")
-		if err := d.fillHeader(m, c, name, before); err != nil {
-			return err
-		}
-		for i, r := range d.require {
-			if r == name {
-				required |= 1 << i
-			}
-		}
-		if !ok {
-			break
-		}
-		rest, before = more, name
-	}
-	for i, r := range d.require {
-		if required&(1<<i) == 0 && !(p.query && strings.EqualFold(r, d.date)) {
-			return sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: %s must be signed", r)
-		}
-	}
-	var err error
-	if d.nonce != "" {
-		c.Nonce, err = single(m, d.nonce)
-	}
-	return err
-}
-
-// fillHeader checks one name of the list. The names must rise, so none stands
-// twice. A header of the message by the name of Host is never read: the host
-// is that of the message.
-func (d *dialect) fillHeader(m *sealwright.Message, c *sealwright.Claim, name, before string) error {
-	if !isHeaderName(name) {
-		return sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: %q is no header name in lower case", clip(name))
-	}
-	if name <= before {
-		return sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: %q after %q, want each name once, in order", clip(name), clip(before))
-	}
-	if name == "host" {
-		c.Covers.Host = true
-		return d.checkHost(m)
-	}
-	canonical, ok := d.canonical[name]
-	if !ok {
-		canonical = canon.HeaderName(name)
-	}
-	if len(m.Header[canonical]) == 0 {
-		return sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: the request has no header %s", clip(name))
-	}
-	c.Covers.Headers = append(c.Covers.Headers, canonical)
-	return nil
-}
-
-func (d *dialect) checkHost(m *sealwright.Message) error {
-	if m.Host == "" {
-		return sealwright.Refusef(sealwright.ErrPolicy, "SignedHeaders: the request has no host")
-	}
-	for _, v := range m.Header["Host"] {
-		if v != m.Host {
-			return sealwright.Refusef(sealwright.ErrPolicy, "header Host is not the host of the request")
+		date, _ := cut(p.scope, '/')
+		if want := dateOf(at, c.Values[atTime], d.scope[0].text); date != want {
+			return sealwright.Refusef(sealwright.ErrPolicy, "date of the scope is %q, but that of the time %q", clip(date), want)
 		}
 	}
 	return nil
@@ -351,16 +278,20 @@ func (d *dialect) checkHost(m *sealwright.Message) error {
 
 // fillPayload decides what the last line of the canonical request is.
 func (d *dialect) fillPayload(m *sealwright.Message, c *sealwright.Claim, p *presented) error {
-	declared, place := p.payload, "query"
-	if d.payload != "" && len(m.Header[d.payload]) > 0 {
-		if declared != "" {
-			return sealwright.Refusef(sealwright.ErrPolicy, "hash of the body declared in both %s and the query", d.payload)
+	declared, place := "", "query"
+	if p.query {
+		declared = p.payload
+	}
+	if d.payload != "" {
+		if values := m.Header[d.payload]; len(values) > 0 {
+			if declared != "" {
+				return sealwright.Refusef(sealwright.ErrPolicy, "hash of the body declared in both %s and the query", d.payload)
+			}
+			if len(values) > 1 || values[0] == "" {
+				return sealwright.Refusef(sealwright.ErrMalformed, "header %s: want one value", d.payload)
+			}
+			declared, place = values[0], d.payload
 		}
-		var err error
-		if declared, err = single(m, d.payload); err != nil {
-			return err
-		}
-		place = d.payload
 	}
 	switch {
 	case declared == "" && p.query && d.urlPayload != "":
@@ -373,7 +304,7 @@ func (d *dialect) fillPayload(m *sealwright.Message, c *sealwright.Claim, p *pre
 		c.Values[atPayload] = declared
 	case strings.HasPrefix(declared, streamingPrefix):
 		return sealwright.Refusef(sealwright.ErrPolicy, "%s: bodies signed in chunks (%s) are not supported", place, clip(declared))
-	case len(declared) == 2*d.mac.Size() && isHex(declared):
+	case len(declared) == 2*d.mac.Size():
 		c.Covers.Body = true
 		c.Values[atPayload], c.Values[atDeclared] = declared, declared
 	default:

@@ -15,7 +15,8 @@ import (
 // configured, and the time while it is fresh, so that the canonical request
 // stays the same.
 func (d *dialect) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwright.Facts) error {
-	old, err := d.find(m)
+	var old presented
+	err := d.find(m, &old)
 	if err != nil && !errors.Is(err, sealwright.ErrMissing) {
 		return err
 	}
@@ -78,7 +79,7 @@ func (d *dialect) signScope(old string, at time.Time) (scope, service string, er
 		text := s.text
 		switch s.kind {
 		case scopeDate:
-			text = string(appendDate(nil, at, s.text))
+			text = dateOf(at, "", s.text)
 		case scopeFree:
 			if len(parts) != len(d.scope) {
 				return "", "", sealwright.Refusef(sealwright.ErrConfig, "parameter %s is needed to sign", s.name)
@@ -148,7 +149,7 @@ func (d *dialect) prepareQuery(m *sealwright.Message, p *presented) {
 		}
 		target = append(target, d.names[i]...)
 		target = append(target, '=')
-		target = canon.AppendPercent(target, v, canon.Unreserved)
+		target = appendPercent(target, v, &unreserved)
 	}
 	m.Target = string(target)
 }
@@ -162,7 +163,7 @@ func (d *dialect) signList(m *sealwright.Message) string {
 	}
 	for name, values := range m.Header {
 		n := strings.ToLower(name)
-		if len(values) == 0 || n == "host" || name == d.auth || canon.HeaderName(name) != name || strings.Contains(n, "_") || !isHeaderName(n) {
+		if len(values) == 0 || n == "host" || name == d.auth || canon.HeaderName(name) != name || strings.Contains(n, "_") || !isToken(n) {
 			continue
 		}
 		if slices.ContainsFunc(d.sign, func(pattern string) bool {

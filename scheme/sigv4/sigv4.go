@@ -56,8 +56,8 @@ func (d *dialect) Warnings() []string { return d.warnings }
 
 // Parse implements [sealwright.Scheme].
 func (d *dialect) Parse(m *sealwright.Message, c *sealwright.Claim) error {
-	p, err := d.find(m)
-	if err != nil {
+	var p presented
+	if err := d.find(m, &p); err != nil {
 		return err
 	}
 	if err := d.fill(m, c, &p); err != nil {

@@ -59,25 +59,26 @@ func parseTime(format, s string) (time.Time, error) {
 // parseISO reads one of the two ISO layouts; it is some ten times as fast as
 // package time.
 func parseISO(layout, s string) (time.Time, error) {
-	bad := len(s) != len(layout)
+	if len(s) != len(layout) {
+		return time.Time{}, errors.New("want the form " + layout)
+	}
 	var field [6]int // year, month, day, hour, minute, second
-	for i, at, width := 0, 0, 4; i < len(field) && !bad; i, width = i+1, 2 {
-		for !isDigit(layout[at]) {
-			bad = bad || s[at] != layout[at]
-			at++
-		}
-		for range width {
-			bad = bad || !isDigit(s[at])
-			field[i] = 10*field[i] + int(s[at]-'0')
-			at++
+	bad := false
+	for i, n, left := 0, 0, 4; i < len(s); i++ {
+		digit := isDigit(s[i])
+		bad = bad || digit != isDigit(layout[i]) || (!digit && s[i] != layout[i])
+		if digit && n < len(field) {
+			field[n] = 10*field[n] + int(s[i]-'0')
+			if left--; left == 0 {
+				n, left = n+1, 2
+			}
 		}
 	}
-	bad = bad || s[len(s)-1] != 'Z' || field[3] > 23 || field[4] > 59 || field[5] > 59
-	if bad {
+	if bad || field[3] > 23 || field[4] > 59 || field[5] > 59 {
 		return time.Time{}, errors.New("want the form " + layout)
 	}
 	t := time.Date(field[0], time.Month(field[1]), field[2], field[3], field[4], field[5], 0, time.UTC)
-	if t.Month() != time.Month(field[1]) || t.Day() != field[2] || t.Year() < 1970 {
+	if field[0] < 1970 || field[1] < 1 || field[1] > 12 || t.Day() != field[2] {
 		return t, errors.New("no such date since 1970")
 	}
 	return t, nil
@@ -113,20 +114,14 @@ func formatTime(format string, t time.Time) string {
 	return t.UTC().Format(layoutBasic)
 }
 
-// appendDate appends the date of t in UTC, in the form yyyymmdd or yyyy-mm-dd.
-func appendDate(dst []byte, t time.Time, form string) []byte {
-	year, month, day := t.UTC().Date()
-	two := func(n int) { dst = append(dst, '0'+byte(n/10%10), '0'+byte(n%10)) }
-	dash := func() {
-		if form == "yyyy-mm-dd" {
-			dst = append(dst, '-')
-		}
+// dateOf returns the date of t in UTC, in the form yyyymmdd or yyyy-mm-dd.
+// text is t as the string to sign has it.
+func dateOf(t time.Time, text, form string) string {
+	switch {
+	case form == "yyyy-mm-dd":
+		return t.UTC().Format(time.DateOnly)
+	case len(text) == len(layoutBasic):
+		return text[:8]
 	}
-	two(year / 100)
-	two(year % 100)
-	dash()
-	two(int(month))
-	dash()
-	two(day)
-	return dst
+	return t.UTC().Format("20060102")
 }
