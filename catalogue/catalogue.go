@@ -9,7 +9,10 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/scheme"
+	"github.com/sealwright/sealwright/scheme/jws"
+	"github.com/sealwright/sealwright/scheme/oauth1"
 	"github.com/sealwright/sealwright/scheme/rfc9421"
+	"github.com/sealwright/sealwright/scheme/sharedkey"
 	"github.com/sealwright/sealwright/scheme/sigv4"
 )
 
@@ -20,8 +23,11 @@ var files embed.FS
 // definitions use.
 func Codes() map[string]scheme.Constructor {
 	return map[string]scheme.Constructor{
-		"rfc9421": rfc9421.New,
-		"sigv4":   sigv4.New,
+		"jws":       jws.New,
+		"oauth1":    oauth1.New,
+		"rfc9421":   rfc9421.New,
+		"sharedkey": sharedkey.New,
+		"sigv4":     sigv4.New,
 	}
 }
 

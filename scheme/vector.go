@@ -151,6 +151,9 @@ func (v *Vector) Ring() (*keyring.Ring, error) {
 // signs the message again. It returns nil if everything is as the vector says,
 // and an error that says what is not.
 func (v *Vector) Run(s sealwright.Scheme) error {
+	if _, err := v.Message(); err != nil {
+		return fmt.Errorf("unreadable: %w", err)
+	}
 	verdict, err := v.Verify(s)
 	if v.Expect == "invalid" {
 		if err == nil && verdict.Valid {
