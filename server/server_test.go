@@ -500,6 +500,33 @@ func waitForRefusal(t *testing.T, s *servertest.Server) {
 	t.Fatal("the server goes on listening")
 }
 
+// TestA05 sends a header of 1 MB, and text that is no HTTP: net/http refuses
+// both before the API sees them.
+func TestA05(t *testing.T) {
+	s := servertest.Start(t)
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	for request, want := range map[string]string{
+		"POST /v1/keys/a/sign HTTP/1.1\r\nHost: a\r\nSealwright-Tag: " + strings.Repeat("a", 1_000_000): "431",
+		"hello\r\n\r\n": "400",
+		"POST /v1/keys/a/sign HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n": "400",
+		"POST /v1/keys/a/sign HTTP/1.1\r\nHost: a\r\nSealwright-Tag : x\r\n\r\n":                     "400",
+		"POST /v1/keys/a/sign HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \x00\r\n\r\n":             "400",
+		"POST /v1/keys/a/sign HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n":                "501",
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		go func() { _, _ = io.WriteString(c, request) }() // the server may close before it has read all
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+want) {
+			t.Errorf("%.80q: got %q, %v", request, line, err)
+		}
+	}
+	must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+}
+
 // TestKill kills the server at random moments while keys are made. Every key
 // that was acknowledged is there afterwards and signs as before.
 func TestKill(t *testing.T) {

@@ -70,6 +70,9 @@ type step func(x *exchange, key *custody.Key, m *message, defaultEncoding []byte
 // process reads a JSON body and answers with the result of its message or of
 // its items.
 func (a *API) process(x *exchange, key *custody.Key, members member, do step) error {
+	if x.r.URL.RawQuery != "" {
+		return invalid("query", "a JSON body has its encoding in the member encoding, and there are no other parameters")
+	}
 	if err := a.readBody(x, a.o.Limits.BatchBody); err != nil {
 		return err
 	}

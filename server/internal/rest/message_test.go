@@ -156,6 +156,15 @@ func TestMessageRefuses(t *testing.T) {
 	}
 }
 
+// TestMessageRefusesAQuery stops an encoding that would otherwise be ignored.
+func TestMessageRefusesAQuery(t *testing.T) {
+	f := start(t, nil)
+	f.withJefe(t)
+	for _, op := range []string{"sign", "verify"} {
+		refused(t, f.do(t, "POST", "/v1/keys/jefe/"+op+"?encoding=base64", `{"text":"a","encoding":"hex"}`), 422, "invalid", "query")
+	}
+}
+
 func TestBatch(t *testing.T) {
 	f := start(t, nil)
 	f.withJefe(t)
