@@ -3,6 +3,7 @@ package sealwright
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -104,7 +105,7 @@ func (v Verdict) MarshalJSON() ([]byte, error) {
 
 // Skew returns how far the signed time is ahead of the verifier's clock, 0 if
 // it is not.
-func (v Verdict) Skew() time.Duration { return max(0, -v.Age) }
+func (v Verdict) Skew() time.Duration { return max(0, -max(v.Age, -math.MaxInt64)) }
 
 // stranger stands in for a key that is not known. Its text is a valid secret
 // in every form that schemes read, so that an unknown key costs what a wrong
@@ -209,8 +210,10 @@ func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
 		if verdict.Age > past {
 			return Refusef(ErrStale, "signed %v ago, allowed are %v", verdict.Age.Round(time.Millisecond), past)
 		}
-		if -verdict.Age > future {
-			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", -verdict.Age.Round(time.Millisecond), future)
+		// Differences of instants saturate, so -Age would overflow for a time
+		// more than 292 years ahead.
+		if ahead := c.At.Sub(now); ahead > future {
+			return Refusef(ErrFuture, "signed %v ahead of now, allowed are %v", ahead.Round(time.Millisecond), future)
 		}
 	}
 	if c.Expires.IsZero() {

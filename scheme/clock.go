@@ -229,13 +229,14 @@ func (c *clock) isFresh(text string, now time.Time) bool {
 	if err != nil {
 		return false
 	}
-	switch age := now.Sub(at); {
+	age, ahead := now.Sub(at), at.Sub(now) // both saturate: neither is always the other's negative
+	switch {
 	case c.expires:
-		return age <= 0 && -age <= c.future
+		return age <= 0 && ahead <= c.future
 	case c.span:
-		return !now.After(end) && -age <= defaultWindow && end.Sub(at) <= c.future
+		return !now.After(end) && ahead <= defaultWindow && end.Sub(at) <= c.future
 	default:
-		return age <= c.past && -age <= c.future
+		return age <= c.past && ahead <= c.future
 	}
 }
 

@@ -3,6 +3,7 @@ package scheme_test
 import (
 	"encoding/base64"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,6 +250,26 @@ func TestA35_ExpiryOfTheClient(t *testing.T) {
 	got, err := signedBytes(t, s, sealwright.Message{Method: "GET", Host: "h", Target: "/"})
 	if want := now.Add(time.Minute).UTC().Format(time.RFC3339); err != nil || got[0] != want {
 		t.Errorf("signed expiry is %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestA14_FarFuture: a time more than 292 years ahead, whose distance no
+// duration can hold, is from the future like any other.
+func TestA14_FarFuture(t *testing.T) {
+	s := mustBuild(t, frame+`,"time":{"from":"header:X-Time","format":"unix"},"message":["{time}"]`, nil)
+	for _, text := range []string{"1767225901", "10990597636", "10990597637", "253402300799"} {
+		m := sealwright.Message{Method: "GET", Header: map[string][]string{"X-Time": {text}, "X-Tag": {"TAG"}}}
+		if err := check(t, s, m, text); !errors.Is(err, sealwright.ErrFuture) {
+			t.Errorf("%s: error is %v, want %v", text, err, sealwright.ErrFuture)
+		}
+		got, err := signedBytes(t, s, sealwright.Message{Method: "GET", Header: map[string][]string{"X-Time": {text}}})
+		if err != nil || got[0] != "1767225600" {
+			t.Errorf("%s: a signer keeps it: %q, %v", text, got, err)
+		}
+	}
+	v := sealwright.Verdict{Age: math.MinInt64}
+	if v.Skew() != math.MaxInt64 {
+		t.Errorf("skew is %v", v.Skew())
 	}
 }
 
