@@ -226,6 +226,42 @@ func TestPreconditions(t *testing.T) {
 	f.must(t, "DELETE", "/v1/keys/jefe", "", "If-Match", `"4"`)
 }
 
+// TestPreconditionsHoldInParallel rotates a key from many sides, all with the
+// same ETag: one of them may win.
+func TestPreconditionsHoldInParallel(t *testing.T) {
+	f := start(t, nil)
+	f.must(t, "POST", "/v1/keys", `{"name":"a"}`)
+	statuses := make(chan int)
+	const sides = 16
+	for range sides {
+		go func() {
+			r, err := http.NewRequest("POST", f.url+"/v1/keys/a/rotate", nil)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			r.Header = http.Header{"Authorization": {"Bearer " + token}, "If-Match": {`"1"`}}
+			a, err := http.DefaultClient.Do(r)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			a.Body.Close()
+			statuses <- a.StatusCode
+		}()
+	}
+	got := map[int]int{}
+	for range sides {
+		got[<-statuses]++
+	}
+	if diff := cmp.Diff(map[int]int{200: 1, 412: sides - 1}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if k := decode[api.Key](t, f.must(t, "GET", "/v1/keys/a", "")); k.Version != 2 {
+		t.Errorf("got version %d", k.Version)
+	}
+}
+
 func TestBrokenStore(t *testing.T) {
 	f := start(t, nil)
 	f.must(t, "POST", "/v1/keys", `{"name":"a"}`)
