@@ -352,26 +352,3 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-func TestVerifyAllocatesNothing(t *testing.T) {
-	v := sealwright.Verifier{Scheme: prepared{fake{}}, Ring: ring}
-	m := tagged("body", "the second secret", "")
-	if _, err := v.Verify(m, now); err != nil {
-		t.Fatal(err)
-	}
-	allocs := testing.AllocsPerRun(100, func() {
-		if _, err := v.Verify(m, now); err != nil {
-			t.Fatal(err)
-		}
-	})
-	// The race detector makes pools drop their content at random.
-	if allocs > 4 {
-		t.Errorf("%v allocations for each verification, want none", allocs)
-	}
-}
-
-// prepared is a fake that keeps its MAC keys, as schemes do.
-type prepared struct{ fake }
-
-func (p prepared) Key(k *keyring.Key, c *sealwright.Claim) (*mac.Key, error) {
-	return k.Prepared("fake", func(secret.Bytes) (*mac.Key, error) { return p.fake.Key(k, c) })
-}
