@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/sealwright/sealwright"
 )
 
 // Finding is a weakness of a definition.
@@ -33,29 +36,82 @@ func (f Findings) Err() error {
 }
 
 // Lint compiles the definition with the given parameters and returns all that
-// is weak about it.
+// is weak about it, the fatal findings first. It does not run the known answers.
 func (d *Definition) Lint(params Params) (Findings, error) {
 	full, err := d.complete(params)
 	if err != nil {
 		return nil, err
 	}
+	var f Findings
 	if d.Code != "" {
-		if _, err := d.code(full); err != nil {
-			return nil, err
+		f, err = d.lintCode(full)
+	} else {
+		var b *builder
+		if _, b, err = d.compile(full); err == nil {
+			f = b.findings()
 		}
-		return nil, nil
 	}
-	_, b, err := d.compile(full)
 	if err != nil {
 		return nil, err
 	}
-	return b.lint(), nil
+	f = append(f, d.lintExamples()...)
+	slices.SortStableFunc(f, func(a, b Finding) int {
+		switch {
+		case a.Fatal == b.Fatal:
+			return 0
+		case a.Fatal:
+			return -1
+		}
+		return 1
+	})
+	return f, nil
+}
+
+// lintCode returns what a canonicaliser in code says of itself, and what it
+// leaves open.
+func (d *Definition) lintCode(full Params) (Findings, error) {
+	s, err := d.code(full)
+	if err != nil {
+		return nil, err
+	}
+	f := coverage(d.Covers())
+	if w, ok := s.(sealwright.Warner); ok {
+		for _, text := range w.Warnings() {
+			f = append(f, Finding{Rule: "code", Text: text})
+		}
+	}
+	return f, nil
+}
+
+// minSecret is the length in bytes below which a secret can be guessed.
+const minSecret = 16
+
+// lintExamples warns of known answers with short secrets: they are what users
+// take over.
+func (d *Definition) lintExamples() Findings {
+	var f Findings
+	for i, v := range d.Examples {
+		if n := len(v.Secret); n < minSecret {
+			f = append(f, Finding{"secret-length", fmt.Sprintf("the secret of known answer %d has %d bytes, want at least %d", i+1, n, minSecret), "A29", false})
+		}
+	}
+	return f
+}
+
+// findings returns those of the format, and of the format of responses where
+// it is another one.
+func (b *builder) findings() Findings {
+	f := b.lint()
+	if b.response != nil {
+		f = append(f, lintTime(b.response)...)
+	}
+	return f
 }
 
 func (b *builder) lint() Findings {
 	var f Findings
 	for _, rule := range []func(*builder) Findings{
-		lintTime, lintCoverage, lintBorders, lintReplay, lintStrength, lintSecret,
+		lintTime, lintClocks, lintCoverage, lintBorders, lintReplay, lintRetention, lintStrength, lintSecret,
 	} {
 		for _, x := range rule(b) {
 			if !slices.Contains(f, x) { // renderings repeat each other
@@ -86,9 +142,33 @@ func lintTime(b *builder) Findings {
 	return Findings{{"unsigned-time", "the time in " + p.place(p.time.source) + " is not signed, so it does not count", "A09", false}}
 }
 
+// lintClocks warns of a time that can stand in several places.
+func lintClocks(b *builder) Findings {
+	p := b.program
+	var places []string
+	for _, t := range p.times {
+		places = append(places, p.place(t.source))
+		for _, s := range t.also {
+			places = append(places, p.place(s))
+		}
+	}
+	if len(places) < 2 {
+		return nil
+	}
+	return Findings{{"clocks", "the time can stand in " + strings.Join(places, " or ") + ", and only one of them counts", "A10", false}}
+}
+
 // lintCoverage warns of everything that a signature does not protect.
 func lintCoverage(b *builder) Findings {
-	cov := b.program.covers
+	f := coverage(b.program.covers)
+	if b.program.keyID != nil && !b.program.covers.KeyID {
+		f = append(f, Finding{ruleCoverage, "the key ID is not covered by the signature", "A25", false})
+	}
+	return f
+}
+
+// coverage warns of what cov leaves open.
+func coverage(cov sealwright.Coverage) Findings {
 	var f Findings
 	warn := func(covered bool, what, attack string) {
 		if !covered {
@@ -99,9 +179,6 @@ func lintCoverage(b *builder) Findings {
 	warn(cov.Method, "the method is", "A16")
 	warn(cov.Path && cov.Host, "host or path are", "A16")
 	warn(cov.Query, "the query is", "A16")
-	if b.program.keyID != nil {
-		warn(cov.KeyID, "the key ID is", "A25")
-	}
 	return f
 }
 
@@ -216,6 +293,32 @@ func lintReplay(b *builder) Findings {
 		return Findings{{"replay", "no time and no nonce: a message can be replayed as soon as its tag is forgotten", "A11", false}}
 	}
 	return Findings{{"replay", "neither time, nonce nor memory of tags: a message can be replayed for ever", "A11", false}}
+}
+
+// lintRetention wants nonces remembered for at least as long as a message with
+// them is fresh.
+func lintRetention(b *builder) Findings {
+	n := b.format.Nonce
+	if n == nil || n.Keep == "" {
+		return nil
+	}
+	keep, err := time.ParseDuration(n.Keep)
+	if err != nil || keep <= 0 {
+		return Findings{{"retention", fmt.Sprintf("keep is %q, want a duration above 0s, such as 72h", n.Keep), "A13", true}}
+	}
+	if !b.program.fresh {
+		return nil
+	}
+	for _, t := range b.program.times {
+		window := t.clock.past + t.clock.future
+		if t.clock.window != nil {
+			window = max(t.clock.past, t.clock.window.max) + t.clock.future
+		}
+		if keep < window {
+			return Findings{{"retention", fmt.Sprintf("nonces are kept for %v, but a message is fresh for up to %v, so it can be replayed", keep, window), "A13", true}}
+		}
+	}
+	return nil
 }
 
 func lintStrength(b *builder) Findings {

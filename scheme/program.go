@@ -1052,10 +1052,7 @@ func (d *Definition) New(params Params) (sealwright.Scheme, error) {
 	if err != nil {
 		return nil, err
 	}
-	findings := b.lint()
-	if b.response != nil {
-		findings = append(findings, lintTime(b.response)...)
-	}
+	findings := b.findings()
 	if err := findings.Err(); err != nil {
 		return nil, fmt.Errorf("scheme %s: %w", d.ID, err)
 	}
