@@ -72,6 +72,9 @@ func layoutFormat(layout string, zone *time.Location) timeFormat {
 			if err != nil {
 				return time.Time{}, fmt.Errorf("%w: want the form %s", errTime, layout)
 			}
+			if t.Unix() < 0 { // the zero time would stand for no time at all
+				return time.Time{}, fmt.Errorf("%w: %s is before 1970", errTime, s)
+			}
 			return t, nil
 		},
 		format: func(t time.Time) string { return t.In(zone).Format(layout) },

@@ -1,6 +1,7 @@
 package scheme_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
 )
@@ -190,6 +192,35 @@ func TestSigningFormats(t *testing.T) {
 		verifier := sealwright.Verifier{Scheme: s, Ring: ring}
 		if _, err := verifier.Verify(m, at); err != nil {
 			t.Errorf("%s: %v", format, err)
+		}
+	}
+}
+
+// TestTimeBefore1970 refuses the first instant of year 1, which is the zero
+// time: a message of that time would be valid for ever.
+func TestTimeBefore1970(t *testing.T) {
+	for format, text := range map[string]string{
+		"rfc3339": "0001-01-01T00:00:00Z", "rfc3339-ms": "0001-01-01T00:00:00.000Z", "iso-seconds": "0001-01-01T00:00:00",
+		"iso-basic": "00010101T000000Z", "edgegrid": "00010101T00:00:00+0000", "http-date": "Mon, 01 Jan 0001 00:00:00 GMT",
+		"rfc2822": "Mon, 01 Jan 0001 00:00:00 +0000",
+	} {
+		s, err := build(t, frame+`,"time":{"from":"header:X-Time","format":"`+format+`"},"message":["{time}"]`, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := sealwright.Message{Method: "GET", Host: "h", Target: "/", Header: map[string][]string{"X-Time": {text}}}
+		key, err := mac.New(mac.SHA256, secret.FromString("a secret of the tests"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tag, err := key.Sum(nil, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Header["X-Tag"] = []string{hex.EncodeToString(tag)}
+		v := sealwright.Verifier{Scheme: s, Ring: keyring.Must(keyring.Key{Secret: secret.FromString("a secret of the tests")})}
+		if verdict, err := v.Verify(m, now); !errors.Is(err, sealwright.ErrMalformed) {
+			t.Errorf("%s: got valid %v, %v; want %v", format, verdict.Valid, err, sealwright.ErrMalformed)
 		}
 	}
 }
