@@ -36,7 +36,7 @@ type Options struct {
 	// and the key is the secret.
 	Scope string `json:"scope,omitempty"`
 
-	Header     string `json:"header,omitempty"`     // header of the signature; empty if there is only the query form
+	Header     string `json:"header,omitempty"`     // header of the signature; refused where only the query counts
 	Credential string `json:"credential,omitempty"` // name of the credential in that header; empty means Credential
 	Separator  string `json:"separator,omitempty"`  // between the parts of that header when signing; empty means comma and blank
 
