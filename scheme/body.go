@@ -113,7 +113,11 @@ func partBounds(m *sealwright.Message, name string) (start, end int, found bool,
 // be there already.
 func putForm(m *sealwright.Message, name, text string) error {
 	if !isMultipart(m) {
-		m.Body = []byte(putField(string(m.Body), name, text))
+		form, err := putField(string(m.Body), name, text)
+		if err != nil {
+			return err
+		}
+		m.Body = []byte(form)
 		m.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 		return nil
 	}

@@ -461,20 +461,31 @@ func argument(m *sealwright.Message, name string) (string, bool, error) {
 	return q, inQuery, nil
 }
 
-// without returns raw less the field name and one separator beside it; all
-// other bytes stay. last is false if something follows the field.
-func without(raw, name string) (rest string, last bool) {
+// cutField splits raw around the first field of this name, which is compared
+// decoded, as reading does.
+func cutField(raw, name string) (before, after string, found bool) {
 	for at := 0; at < len(raw); {
-		piece, after, more := strings.Cut(raw[at:], "&")
-		if n, _, _ := strings.Cut(piece, "="); n == name {
-			if more {
-				return raw[:at] + after, false
-			}
-			return raw[:max(at-1, 0)], true
+		piece, _, _ := strings.Cut(raw[at:], "&")
+		n, _, _ := strings.Cut(piece, "=")
+		if decoded, err := canon.Unescape(n, true); err == nil && decoded == name && piece != "" {
+			return raw[:at], raw[at+len(piece):], true
 		}
 		at += len(piece) + 1
 	}
-	return raw, true
+	return raw, "", false
+}
+
+// without returns raw less the field name and one separator beside it; all
+// other bytes stay. last is false if something follows the field.
+func without(raw, name string) (rest string, last bool) {
+	before, after, found := cutField(raw, name)
+	switch {
+	case !found:
+		return raw, true
+	case after == "":
+		return strings.TrimSuffix(before, "&"), true
+	}
+	return before + after[1:], false
 }
 
 // transform appends the changed form of src to dst. src may be in the same

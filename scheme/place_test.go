@@ -61,7 +61,8 @@ func TestFieldsLeftOut(t *testing.T) {
 		{name: "InTheMiddle", from: "query:sig", message: "{query-without:sig}", target: "/p?a=1&sig=TAG&b=2&", signed: "a=1&b=2&"},
 		{name: "First", from: "query:sig", message: "{query-without:sig}", target: "/p?sig=TAG&b=2", signed: "b=2"},
 		{name: "NameThatBeginsAlike", from: "query:sig", message: "{query-without:sig}", target: "/p?sigx=1&sig=TAG", signed: "sigx=1"},
-		{name: "EncodedNameIsNotLeftOut", from: "query:sig", message: "{query-without:sig}", target: "/p?a=1&%73ig=TAG", signed: "a=1", want: sealwright.ErrMismatch},
+		{name: "EncodedName", from: "query:sig", message: "{query-before:sig}", target: "/p?a=1&%73ig=TAG", signed: "a=1"},
+		{name: "EmptyPieces", from: "query:sig", message: "{query-before:sig}", target: "/p?&a=1&&&sig=TAG", signed: "&a=1&&"},
 		{name: "ArgumentInTheForm", from: "arg:sig", message: "{query-without:sig}{body-without:sig}", target: "/p?a=1", body: "b=2&sig=TAG&c=3", signed: "a=1b=2&c=3"},
 		{name: "ArgumentInTheQuery", from: "arg:sig", message: "{query-without:sig}{body-without:sig}", target: "/p?a=1&sig=TAG", body: `{"b":"&x="}`, signed: `a=1{"b":"&x="}`},
 		{name: "ArgumentInBoth", from: "arg:sig", message: "{query-without:sig}{body-without:sig}", target: "/p?sig=TAG", body: "sig=TAG", signed: "", want: sealwright.ErrMalformed},
@@ -105,6 +106,31 @@ func TestArgumentPlace(t *testing.T) {
 		if _, err := verifier.Verify(m, now); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
+	}
+}
+
+// TestSigningLeavesTheQuery: signing changes nothing of a query but the tag,
+// whatever it looks like, and signs no query that has two.
+func TestSigningLeavesTheQuery(t *testing.T) {
+	s := mustBuild(t, algorithmAndKey+`,"tag":{"from":"query:sig","encoding":"hex"},"message":["{query-without:sig}"]`, nil)
+	signer := sealwright.Signer{Scheme: s, Ring: keyring.Must(keyring.Key{Secret: secret.FromString(testSecret)})}
+	for _, tt := range []struct{ target, want string }{
+		{"/p", "/p?sig=TAG"}, {"/p?", "/p?sig=TAG"}, {"/p?&a=%zz&&", "/p?&a=%zz&&&sig=TAG"}, {"/p?a=1&sig=old&b", "/p?a=1&sig=TAG&b"}, {"/p?%73ig=old", "/p?sig=TAG"},
+	} {
+		m, err := signer.Sign(sealwright.Message{Method: "GET", Host: "h", Target: tt.target}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hexTag.ReplaceAllString(m.Target, "TAG"); got != tt.want {
+			t.Errorf("%s: signed is %s, want %s", tt.target, got, tt.want)
+		}
+		v := sealwright.Verifier{Scheme: s, Ring: signer.Ring}
+		if _, err := v.Verify(m, now); err != nil {
+			t.Errorf("%s: %v", tt.target, err)
+		}
+	}
+	if _, err := signer.Sign(sealwright.Message{Method: "GET", Host: "h", Target: "/p?sig=1&s%69g=2"}, now); !errors.Is(err, sealwright.ErrMalformed) {
+		t.Errorf("two tags: error is %v, want %v", err, sealwright.ErrMalformed)
 	}
 }
 

@@ -255,8 +255,11 @@ func (p *program) put(s source, m *sealwright.Message, c *sealwright.Claim, text
 	case kArg:
 		return p.putArgument(s, m, c, text)
 	case kQueryParam:
-		path, query := m.Path(), putField(m.Query(), s.arg, text)
-		m.Target = path + "?" + query
+		query, err := putField(m.Query(), s.arg, text)
+		if err != nil {
+			return err
+		}
+		m.Target = m.Path() + "?" + query
 	case kForm:
 		return putForm(m, s.arg, text)
 	case kJSON:
@@ -314,29 +317,22 @@ func (p *program) putArgument(s source, m *sealwright.Message, c *sealwright.Cla
 var valueChars = canon.NewSet("-._~=", true)
 
 // putField sets the field name of a query or form, in its place if it is there,
-// else at the end.
-func putField(raw, name, value string) string {
+// else at the end. All other bytes stay. A name that stands twice is refused, as
+// it would be when reading.
+func putField(raw, name, value string) (string, error) {
 	pair := string(canon.AppendPercent(nil, name, canon.Unreserved)) + "=" +
 		string(canon.AppendPercent(nil, value, valueChars))
-	var out []string
-	done := false
-	for piece := range strings.SplitSeq(raw, "&") {
-		n, _, _ := strings.Cut(piece, "=")
-		if decoded, err := canon.Unescape(n, true); err == nil && decoded == name && piece != "" {
-			if !done {
-				out = append(out, pair)
-			}
-			done = true
-			continue
+	before, after, found := cutField(raw, name)
+	if !found {
+		if raw != "" {
+			pair = raw + "&" + pair
 		}
-		if piece != "" {
-			out = append(out, piece)
-		}
+		return pair, nil
 	}
-	if !done {
-		out = append(out, pair)
+	if _, _, twice := cutField(after, name); twice {
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s stands more than once", name)
 	}
-	return strings.Join(out, "&")
+	return before + pair + after, nil
 }
 
 // putJSON sets the scalar at pointer in the message's document.
