@@ -70,8 +70,10 @@ func TestPreparedKeeps(t *testing.T) {
 
 func TestPreparedErrorIsNotKept(t *testing.T) {
 	k := signing(t, mustRing(t, key("k", 1)))
-	if cached(k, "a") || cached(k, "a") {
-		t.Error("an error was kept as a key")
+	for range 2 {
+		if cached(k, "a") {
+			t.Error("an error was kept as a key")
+		}
 	}
 	prepare(t, k, "a")
 	if !cached(k, "a") {
