@@ -22,7 +22,9 @@ type Verifier struct {
 	Future  time.Duration // how far ahead its time may be; 0 means what the scheme says
 	Require Coverage      // what the signature must protect; zero demands nothing
 
-	work sync.Pool // of *work
+	work    sync.Pool // of *work
+	once    sync.Once
+	unknown *keyring.Key // see stranger
 }
 
 // work is what one verification or signing needs. It is reused, so that the
@@ -107,11 +109,18 @@ func (v Verdict) MarshalJSON() ([]byte, error) {
 // it is not.
 func (v Verdict) Skew() time.Duration { return max(0, -max(v.Age, -math.MaxInt64)) }
 
-// stranger stands in for a key that is not known. Its text is a valid secret
-// in every form that schemes read, so that an unknown key costs what a wrong
-// tag costs.
-func stranger(id string) *keyring.Key {
-	return &keyring.Key{ID: id, Secret: secret.FromString("00000000000000000000000000000000" + "00000000000000000000000000000000")}
+// strangerSecret stands in for the secret of a key that is not known. It is a
+// valid secret in every form that schemes read.
+const strangerSecret = "00000000000000000000000000000000" + "00000000000000000000000000000000"
+
+// stranger returns a key for messages of unknown keys, so that they cost what a
+// wrong tag costs: it is in a ring, and so its MAC keys are kept like others.
+func (v *Verifier) stranger() *keyring.Key {
+	v.once.Do(func() {
+		ring := keyring.Must(keyring.Key{Secret: secret.FromString(strangerSecret)})
+		v.unknown = ring.AppendCandidates(nil, "", time.Time{})[0]
+	})
+	return v.unknown
 }
 
 // Verify checks m at the time now against the keys of v.Ring.
@@ -156,7 +165,7 @@ func (v *Verifier) VerifyRing(ring *keyring.Ring, m Message, now time.Time) (Ver
 	var space [keyring.MaxCandidates]*keyring.Key
 	keys := ring.AppendCandidates(space[:0], c.KeyID, now)
 	if len(keys) == 0 {
-		_, _, err := v.match(w, stranger(c.KeyID))
+		_, _, err := v.match(w, v.stranger())
 		if err != nil && !errors.Is(err, ErrConfig) {
 			return refused(verdict, err)
 		}
