@@ -209,6 +209,7 @@ func coverage(list []component) (out sealwright.Coverage, covered digests) {
 		list[i].cover(&out)
 		covered |= list[i].digest()
 	}
+	out.Headers, out.Fields = slices.Clip(out.Headers), slices.Clip(out.Fields) // verdicts share them
 	return out, covered
 }
 

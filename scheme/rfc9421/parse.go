@@ -37,6 +37,12 @@ const (
 	digestField    = "Content-Digest"
 )
 
+// Unsigned reports whether m has no signature, as its head tells: a message
+// without these fields can be refused before its body is read.
+func (pf *profile) Unsigned(m *sealwright.Message) bool {
+	return len(m.Header[signatureField]) == 0 || len(m.Header[inputField]) == 0
+}
+
 // Parse implements [sealwright.Scheme].
 func (pf *profile) Parse(m *sealwright.Message, c *sealwright.Claim) error {
 	w := pf.get()
