@@ -62,20 +62,11 @@ func (d *Definition) explainFormat(p func(string, ...any)) {
 		list = []Rendering{{Message: f.Message}}
 	}
 	for _, r := range list {
-		if r.Name != "" {
-			p("%s:\n\n", strings.ToUpper(r.Name[:1])+r.Name[1:])
-		}
-		if len(r.Message) == 0 {
-			p("1. nothing: the message is empty\n")
-		}
-		n := 0
-		for _, s := range r.Message {
-			for _, line := range segmentWords(s) {
-				n++
-				p("%d. %s\n", n, line)
-			}
-		}
-		p("\n")
+		explainMessage(p, r)
+	}
+	if f.Response != nil {
+		p("The signed string of a response:\n\n")
+		explainMessage(p, Rendering{Message: f.Response.Message})
 	}
 	p("## Where things stand\n\n| what | where |\n|---|---|\n")
 	row := func(what, where string) { p("| %s | %s |\n", what, strings.ReplaceAll(where, "|", "\\|")) }
@@ -91,8 +82,29 @@ func (d *Definition) explainFormat(p func(string, ...any)) {
 	if n := f.Nonce; n != nil {
 		row("nonce", nonceWords(n))
 	}
+	if f.Document != "" {
+		row("JSON", "in the field `"+f.Document+"` of form bodies, else the body")
+	}
 	for _, c := range f.Checks {
 		row("check", checkWords(c))
+	}
+	p("\n")
+}
+
+// explainMessage lists what a rendering is made of.
+func explainMessage(p func(string, ...any), r Rendering) {
+	if r.Name != "" {
+		p("%s:\n\n", strings.ToUpper(r.Name[:1])+r.Name[1:])
+	}
+	if len(r.Message) == 0 {
+		p("1. nothing: the message is empty\n")
+	}
+	n := 0
+	for _, s := range r.Message {
+		for _, line := range segmentWords(s) {
+			n++
+			p("%d. %s\n", n, line)
+		}
 	}
 	p("\n")
 }
@@ -128,13 +140,25 @@ func segmentWords(s Segment) []string {
 	if len(s.If) > 0 {
 		when = " (if " + strings.ReplaceAll(strings.Join(s.If, " and "), "!", "not ") + ")"
 	}
+	if len(s.Then) > 0 {
+		inner := s
+		inner.If, inner.Then = nil, nil
+		return []string{thenWords(strings.Join(segmentWords(inner), ", then "), s.Then) + when}
+	}
+	var out []string
 	switch {
 	case s.Fields != nil:
 		return []string{fieldsWords(s.Fields) + when}
 	case s.Headers != nil:
-		return []string{fmt.Sprintf("the headers that %s names, each as `%s`, joined by %s", sourceWords(s.Headers.List), s.Headers.Line, literalWords(s.Headers.Join)) + when}
+		return []string{headersWords(s.Headers) + when}
+	case s.Group != nil:
+		for _, inner := range s.Group {
+			for _, line := range segmentWords(inner) {
+				out = append(out, line+when)
+			}
+		}
+		return out
 	}
-	var out []string
 	for text := s.Text; text != ""; {
 		open := strings.IndexByte(text, '{')
 		if open != 0 || strings.HasPrefix(text, "{{") {
@@ -156,6 +180,32 @@ func segmentWords(s Segment) []string {
 	return out
 }
 
+// thenWords says what is made of a text.
+func thenWords(text string, transforms []string) string {
+	for _, t := range transforms {
+		if w, ok := transformWords[t]; ok {
+			text += ", " + w
+		} else {
+			text = "the " + t + " of (" + text + ")"
+		}
+	}
+	return text
+}
+
+func headersWords(h *HeadersSegment) string {
+	text := fmt.Sprintf("the headers that %s names, each as `%s`, joined by %s", sourceWords(h.List), strings.ReplaceAll(h.Line, "\n", `\n`), literalWords(h.Join))
+	if h.Sort {
+		text += ", sorted by name"
+	}
+	if len(h.Require) > 0 {
+		text += "; it must name " + strings.ReplaceAll(strings.Join(h.Require, ", "), "|", " or ")
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Derived)) {
+		text += "; `" + name + "` is " + strings.Join(segmentWords(Segment{Text: h.Derived[name]}), ", then ")
+	}
+	return text
+}
+
 func literalWords(s string) string {
 	switch s {
 	case "\n":
@@ -172,7 +222,8 @@ var plainWords = map[string]string{
 	"method": "the method", "scheme": "the URL scheme", "host": "the host as received", "hostname": "the host without its port",
 	"hostport": "the host with its port", "path": "the path as received", "query": "the query as received", "target": "path and query as received",
 	"url": "the full URL", "body": "the raw body", "status": "the status of the response", "time": "the time as it stands", "nonce": "the nonce",
-	"keyid": "the key ID", "secret": "the secret",
+	"keyid": "the key ID", "secret": "the secret", "port": "the port, or the default one", "head": "the text before the signature, as received",
+	"content": "the body without its content coding", "unixtime": "the time in Unix seconds",
 }
 
 var transformWords = map[string]string{
@@ -227,6 +278,20 @@ func sourceWords(s string) string {
 		return "the query parameter or form field `" + arg + "`"
 	case "payload":
 		return "the field `" + arg + "` of the payload"
+	case "path-segment":
+		return "segment " + arg + " of the path"
+	case "path-tail":
+		return "the path behind its first " + arg + " segments"
+	case "path-head":
+		return "the first " + arg + " segments of the path"
+	case "xml":
+		return "the element `" + arg + "` of the XML body"
+	case "line":
+		return "the line `" + arg + "` of the body"
+	case "family":
+		return "the headers `" + arg + "1`, `" + arg + "2` and so on"
+	case "request":
+		return sourceWords(arg) + " of the request that is answered"
 	case "query-without":
 		return "the query as received, without `" + arg + "`"
 	case "query-before":
@@ -266,11 +331,26 @@ func tagWords(f *Format) string {
 	text := sourceWords(t.From)
 	if strings.HasPrefix(t.From, "part:") && f.List != nil {
 		text += " of " + sourceWords(f.List.From)
+		for _, a := range f.List.Also {
+			text += " or " + sourceWords(a.From)
+		}
 	}
 	if t.Prefix != "" {
 		text += " after `" + t.Prefix + "`"
 	}
+	if t.Owner != "" {
+		text += ", behind the ID of its key and `" + t.Owner + "`"
+	}
 	text += ", " + t.Encoding
+	if t.Text != "" {
+		text += " of its " + t.Text + " text"
+	}
+	if t.Size != "" {
+		text += ", cut to " + t.Size + " bytes"
+	}
+	if t.Split != "" {
+		text += ", several separated by `" + t.Split + "`"
+	}
 	if t.Escape != "" {
 		text += ", percent-encoded"
 	}
@@ -279,6 +359,12 @@ func tagWords(f *Format) string {
 	}
 	for _, a := range t.Also {
 		text += ", or " + sourceWords(a)
+	}
+	for _, o := range t.Or {
+		text += ", or " + o.Encoding
+		if o.Prefix != "" {
+			text += " after `" + o.Prefix + "`"
+		}
 	}
 	return text
 }
@@ -323,18 +409,26 @@ func timeWords(t *Time) string {
 		text += ", optional"
 	}
 	if t.Kind == "expires" {
-		return text + ", the last valid instant, at most " + cmp.Or(t.Future, "168h") + " ahead"
+		return text + ", the last valid instant, at most " + cmp.Or(t.Future, "168h") + " ahead" + otherTimes(t)
 	}
 	past, future := cmp.Or(t.Past, "300s"), cmp.Or(t.Future, "300s")
 	if w := t.Window; w != nil {
 		past = "what " + sourceWords(w.From) + " allows (" + w.Unit + ", at most " + w.Max + ", else " + past + ")"
 	}
-	return text + ", at most " + past + " old and " + future + " ahead"
+	return text + ", at most " + past + " old and " + future + " ahead" + otherTimes(t)
+}
+
+func otherTimes(t *Time) string {
+	text := ""
+	for i := range t.Or {
+		text += "; or " + timeWords(&t.Or[i])
+	}
+	return text
 }
 
 func nonceWords(n *Nonce) string {
 	if n.From == "tag" {
-		return "none: the tag itself is remembered for " + n.Keep
+		return "none: the tag itself is remembered for " + cmp.Or(n.Keep, "as long as the message is fresh")
 	}
 	text := sourceWords(n.From)
 	if n.Optional {
@@ -351,13 +445,19 @@ func checkWords(c Check) string {
 	switch {
 	case c.Equal != nil && c.Equal.Same != "":
 		text = exprWords(c.Equal.From, "") + " must equal " + sourceWords(c.Equal.Same)
+	case c.Equal != nil && c.Equal.Begins != "":
+		text = exprWords(c.Equal.From, "") + " must begin with `" + c.Equal.Begins + "`"
 	case c.Equal != nil:
 		text = exprWords(c.Equal.From, "") + " must be `" + c.Equal.Value + "`"
 		if c.Equal.Prefix {
 			text = exprWords(c.Equal.From, "") + " must be `" + c.Equal.Value + "` or begin with it and a slash"
 		}
 	case c.Digest != nil:
-		text = sourceWords(c.Digest.From) + " must be the " + c.Digest.Hash + " of the body in " + c.Digest.Encoding
+		of := "the body"
+		if c.Digest.Of != "" && c.Digest.Of != "{body}" {
+			of = strings.Join(segmentWords(Segment{Text: c.Digest.Of}), ", then ")
+		}
+		text = sourceWords(c.Digest.From) + " must be the " + c.Digest.Hash + " of " + of + " in " + c.Digest.Encoding
 		if c.Digest.Optional {
 			text += ", where it is there"
 		}
@@ -391,6 +491,9 @@ func coverageWords(c sealwright.Coverage) string {
 	}
 	if len(c.Fields) > 0 {
 		text += "; the fields " + strings.Join(c.Fields, ", ")
+	}
+	if len(no) == 0 {
+		no = []string{"nothing of the parts that every request has"}
 	}
 	return text + ". Not covered: " + strings.Join(no, ", ") + "."
 }
