@@ -370,7 +370,7 @@ func (t *token) kept(m *sealwright.Message, f sealwright.Facts) (string, bool) {
 	if !c.Expires.IsZero() && f.Now.After(c.Expires) {
 		return "", false
 	}
-	if age := f.Now.Sub(c.At); !c.At.IsZero() && (age > c.Past || -age > c.Future) {
+	if age := f.Now.Sub(c.At); !c.At.IsZero() && (age > c.Past || age < -c.Future) {
 		return "", false
 	}
 	input, _, ok := cutLast(text)

@@ -327,7 +327,7 @@ func (o *oauth) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwright
 	}
 	have.set("oauth_signature_method", method)
 	at, err := seconds(have.get("oauth_timestamp"))
-	if age := f.Now.Sub(at); err != nil || age > window || -age > window {
+	if age := f.Now.Sub(at); err != nil || age > window || age < -window {
 		have.set("oauth_timestamp", strconv.FormatInt(f.Now.Unix(), 10))
 	}
 	if have.get("oauth_nonce") == "" {

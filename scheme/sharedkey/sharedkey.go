@@ -369,7 +369,7 @@ func (s *shared) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwrigh
 		name = "Date"
 	}
 	at, err := date(strings.Join(m.Header[name], ","))
-	if age := f.Now.Sub(at); err != nil || age > window || -age > window {
+	if age := f.Now.Sub(at); err != nil || age > window || age < -window {
 		m.Header[name] = []string{f.Now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}
 	}
 	if len(m.Body) > 0 && len(m.Header["Content-Md5"]) == 0 && !signed {
