@@ -118,7 +118,7 @@ func (s *search) diagnose() Diagnosis {
 	hint := s.rest
 	for _, look := range []func() (Diagnosis, bool){s.lookAtParts, s.lookAtWhole, s.lookAtSchemes} {
 		d, ok := look()
-		if ok && d.Verdict != Evidence {
+		if ok && (d.Verdict != Evidence || d.Secret != "" && d.Cause2 == "") { // a known secret and no stack of changes
 			return d
 		}
 		if ok {
@@ -178,12 +178,17 @@ func (s *search) params() scheme.Params {
 	return p
 }
 
-func (s *search) ring(list ...Secret) (*keyring.Ring, error) {
-	var keys []keyring.Key
-	for i, sec := range list {
-		keys = append(keys, keyring.Key{ID: s.in.KeyID, Version: i + 1, Secret: sec.Bytes})
+// ring returns a ring of one secret, under the configured key ID or, where none
+// is configured, under the one that the message names.
+func (s *search) ring(sch sealwright.Scheme, sec secret.Bytes) (*keyring.Ring, error) {
+	id := s.in.KeyID
+	if id == "" {
+		var c sealwright.Claim
+		if err := sch.Parse(&s.in.Message, &c); err == nil || c.KeyID != "" {
+			id = c.KeyID
+		}
 	}
-	return keyring.New(keys...)
+	return keyring.New(keyring.Key{ID: id, Version: 1, Secret: sec})
 }
 
 // anyTime is a window that no message falls out of.
@@ -195,7 +200,7 @@ func (s *search) strict() (Diagnosis, bool) {
 	if err != nil {
 		return Diagnosis{Verdict: Unknown, Explanation: "the scheme cannot be used with these parameters: " + err.Error()}, true
 	}
-	ring, err := s.ring(s.in.Secrets[0])
+	ring, err := s.ring(sch, s.in.Secrets[0].Bytes)
 	if err != nil {
 		return Diagnosis{}, false // an empty secret: the search goes on
 	}

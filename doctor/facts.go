@@ -75,7 +75,8 @@ func (s *search) signatureShape() {
 		return
 	}
 	want := probe.TagSize()
-	for _, o := range observe(r.Tags, probe.Format().Tag) {
+	tags, _ := observe(r.Tags, probe.Format().Tag, want)
+	for _, o := range tags {
 		if len(o.bytes) == want {
 			return
 		}

@@ -26,9 +26,8 @@ func (s *search) lookAtParts() (Diagnosis, bool) {
 	if _, ok := s.in.Definition.Params["public_url"]; ok {
 		p.useURL()
 	}
-	p.reading = p.probe.Read(&p.message)
 	p.findTags()
-	if len(p.tags) == 0 {
+	if len(p.tags) == 0 && len(p.bare) == 0 {
 		return Diagnosis{}, false
 	}
 	p.keys = guesses(s.in.Secrets, p.probe)
@@ -50,6 +49,7 @@ type parts struct {
 	tags  []observation
 	extra []fault // the signature stands in another header
 	sizes map[int]bool
+	bare  map[string]bool // texts of signatures of an unusual length
 
 	keys    []guess
 	strings []signed // signed strings, the scheme's own first
@@ -109,73 +109,7 @@ func (p *parts) useURL() {
 	}
 }
 
-// findTags reads the signature, and looks for it in other headers if it is not
-// where the scheme has it.
-func (p *parts) findTags() {
-	tag := p.probe.Format().Tag
-	texts := p.reading.Tags
-	p.tags = observe(texts, tag)
-	if len(texts) == 0 {
-		p.elsewhere()
-	}
-	p.sizes = map[int]bool{}
-	for _, o := range p.tags {
-		p.sizes[len(o.bytes)] = true
-	}
-}
-
-// elsewhere looks for the header under a mangled name, and for values that look
-// like a signature under any name.
-func (p *parts) elsewhere() {
-	format := p.probe.Format()
-	from := format.Tag.From
-	if format.List != nil {
-		from = format.List.From
-	}
-	want, ok := strings.CutPrefix(from, "header:")
-	if !ok {
-		return
-	}
-	for _, name := range headerNames(p.message.Header) {
-		values := p.message.Header[name]
-		if len(values) == 0 || canon.HeaderName(name) == canon.HeaderName(want) {
-			continue
-		}
-		if !similar(name, want) && format.List != nil {
-			continue
-		}
-		m := withHeader(p.message)
-		m.Header[canon.HeaderName(want)] = values
-		r := p.probe.Read(&m)
-		tags := observe(r.Tags, format.Tag)
-		if len(tags) == 0 {
-			continue
-		}
-		what := "the signature stands in the header " + name + ", not in " + want
-		if !similar(name, want) && !slices.ContainsFunc(tags, func(o observation) bool { return len(o.bytes) >= 20 }) {
-			continue
-		}
-		p.tags = append(p.tags, tags...)
-		p.extra = []fault{{"header.name_case", what}}
-		p.message, p.reading = m, r
-		if similar(name, want) {
-			return
-		}
-	}
-}
-
-// similar reports whether two header names differ in punctuation, case or an X-
-// alone.
-func similar(a, b string) bool {
-	norm := func(s string) string {
-		s = strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(strings.ToLower(s))
-		s = strings.TrimPrefix(s, "http")
-		return strings.TrimPrefix(s, "x")
-	}
-	return norm(a) == norm(b)
-}
-
-// string adds the signed strings of m under a probe.
+// write returns the signed strings of m under a probe.
 func (p *parts) write(probe *scheme.Probe, m *sealwright.Message, r scheme.Reading) [][]byte {
 	var out [][]byte
 	for n := range probe.Renderings() {
@@ -274,9 +208,19 @@ func (p *parts) compare(sum []byte, s *signed, name string, weight int, danger b
 		}
 		m := &match{faults: slices.Concat(faults, s.faults, p.extra, o.faults, cut), weight: weight + s.weight,
 			danger: danger || s.danger, name: name, bytes: s.bytes}
-		if p.best == nil || len(m.faults) < len(p.best.faults) || len(m.faults) == len(p.best.faults) && m.weight < p.best.weight {
-			p.best = m
+		p.keep(m)
+	}
+	if len(p.bare) > 0 {
+		if f, ok := rewrittenTag(sum, p.bare); ok {
+			p.keep(&match{faults: slices.Concat(faults, s.faults, p.extra, []fault{f}), weight: weight + s.weight, danger: danger || s.danger, name: name, bytes: s.bytes})
 		}
+	}
+}
+
+// keep keeps the match with the fewest faults, and of those the lightest.
+func (p *parts) keep(m *match) {
+	if p.best == nil || len(m.faults) < len(p.best.faults) || len(m.faults) == len(p.best.faults) && m.weight < p.best.weight {
+		p.best = m
 	}
 }
 
@@ -549,7 +493,7 @@ func (p *parts) goodMAC(m *match) Diagnosis {
 	if err != nil {
 		return Diagnosis{Verdict: Unknown, Explanation: err.Error()}
 	}
-	ring, err := p.ring(p.in.Secrets[0])
+	ring, err := p.ring(sch, p.in.Secrets[0].Bytes)
 	if err != nil {
 		return Diagnosis{Verdict: Unknown, Explanation: err.Error()}
 	}

@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"strings"
 
 	"github.com/sealwright/sealwright"
-	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
@@ -36,7 +36,7 @@ func (s *search) accepts(sch sealwright.Scheme, sec secret.Bytes, m sealwright.M
 	if !s.more() {
 		return false
 	}
-	ring, err := keyring.New(keyring.Key{ID: s.in.KeyID, Version: 1, Secret: sec})
+	ring, err := s.ring(sch, sec)
 	if err != nil {
 		return false
 	}
@@ -158,14 +158,59 @@ func (s *search) lookAtSchemes() (Diagnosis, bool) {
 				Fix: "Configure the scheme " + d.ID + " for this endpoint."}, true
 		}
 	}
+	if d, ok := s.lookAtVersions(); ok {
+		return d, true
+	}
 	return s.lookAtStyles()
+}
+
+// version is an older or newer form of a scheme that is no preset.
+type version struct {
+	id, name string
+	header   string // canonical
+	sum      func(key []byte, m *sealwright.Message) []byte
+}
+
+var versions = []version{
+	{"square", "its first version, HMAC-SHA-1 in X-Square-Signature", "X-Square-Signature", func(key []byte, m *sealwright.Message) []byte {
+		return hmacOf(mac.SHA1, key, append([]byte(m.URL()), m.Body...))
+	}},
+	{"hubspot-v3", "version 1, a plain SHA-256 of secret and body", "X-Hubspot-Signature", func(key []byte, m *sealwright.Message) []byte {
+		sum := sha256.Sum256(append(bytes.Clone(key), m.Body...))
+		return sum[:]
+	}},
+	{"hubspot-v3", "version 2, a plain SHA-256 of secret, method, URL and body", "X-Hubspot-Signature", func(key []byte, m *sealwright.Message) []byte {
+		sum := sha256.Sum256(slices.Concat(key, []byte(m.Method+m.URL()), m.Body))
+		return sum[:]
+	}},
+}
+
+// lookAtVersions tries forms of the scheme that it no longer, or not yet, has.
+func (s *search) lookAtVersions() (Diagnosis, bool) {
+	m := &s.in.Message
+	for _, v := range versions {
+		if v.id != s.in.Definition.ID || len(m.Header[v.header]) == 0 {
+			continue
+		}
+		tags, _ := observe(m.Header[v.header], &scheme.Tag{Encoding: "hex"}, 0)
+		for _, sec := range s.in.Secrets {
+			sum := v.sum(sec.Bytes.Expose(), m)
+			if !s.more() || !slices.ContainsFunc(tags, func(o observation) bool { return bytes.Equal(o.bytes, sum) }) {
+				continue
+			}
+			f := []fault{{"scheme.version", "the sender uses " + v.name}}
+			return Diagnosis{Verdict: Proven, Cause: "scheme.version", Secret: sec.Name, Explanation: explain(f, false)}, true
+		}
+	}
+	return Diagnosis{}, false
 }
 
 // lookAtStyles tries the shape that most senders without a preset have: the MAC
 // of the body in some header, behind a label or not.
 func (s *search) lookAtStyles() (Diagnosis, bool) {
 	for _, name := range headerNames(s.in.Message.Header) {
-		for _, o := range observe(s.in.Message.Header[name], &scheme.Tag{Encoding: "hex"}) {
+		tags, _ := observe(s.in.Message.Header[name], &scheme.Tag{Encoding: "hex"}, 0)
+		for _, o := range tags {
 			for _, a := range mac.Algorithms() {
 				if a.Size() != len(o.bytes) {
 					continue
