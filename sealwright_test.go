@@ -142,6 +142,12 @@ func TestVerify(t *testing.T) {
 		{name: "JustStale", scheme: fake{claim: at(-300*time.Second - 1)}, m: good, want: sealwright.ErrStale},
 		{name: "JustAhead", scheme: fake{claim: at(5 * time.Second)}, m: good},
 		{name: "TooFarAhead", scheme: fake{claim: at(5*time.Second + 1)}, m: good, want: sealwright.ErrFuture},
+		{name: "CenturiesAhead", scheme: fake{claim: func(c *sealwright.Claim) {
+			c.At, c.Past, c.Future = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Minute, time.Minute
+		}}, m: good, want: sealwright.ErrFuture},
+		{name: "CenturiesAgo", scheme: fake{claim: func(c *sealwright.Claim) {
+			c.At, c.Past, c.Future = time.Date(1, 2, 1, 0, 0, 0, 0, time.UTC), time.Minute, time.Minute
+		}}, m: good, want: sealwright.ErrStale},
 		{name: "NarrowerPast", scheme: fake{claim: at(-20 * time.Second)}, m: good,
 			change: func(v *sealwright.Verifier) { v.Past = 10 * time.Second }, want: sealwright.ErrStale},
 		{name: "NarrowerFuture", scheme: fake{claim: at(4 * time.Second)}, m: good,
@@ -244,6 +250,41 @@ func TestMaxTags(t *testing.T) {
 	m.Header["Tag"] = append(m.Header["Tag"], bad)
 	if _, err := v.Verify(m, now); !errors.Is(err, sealwright.ErrTooManyTags) {
 		t.Errorf("one tag more: %v, want %v", err, sealwright.ErrTooManyTags)
+	}
+}
+
+// owners is fake for messages whose tags belong to keys: ID=tag.
+type owners struct{ fake }
+
+func (o owners) Parse(m *sealwright.Message, c *sealwright.Claim) error {
+	for _, text := range m.Header["Tag"] {
+		id, tag, _ := strings.Cut(text, "=")
+		if err := c.AddTagOf(id, tag, canon.Hex); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestTagsOfKeys: a tag counts only under the key that it belongs to.
+func TestTagsOfKeys(t *testing.T) {
+	first, other := tagged("body", "the first secret", "").Header["Tag"][0], tagged("body", "another secret", "").Header["Tag"][0]
+	v := sealwright.Verifier{Scheme: owners{}, Ring: ring}
+	for _, tt := range []struct {
+		name string
+		tags []string
+		want error
+	}{
+		{"Own", []string{"k1=" + first}, nil},
+		{"OwnBehindAnother", []string{"k9=" + other, "k1=" + first}, nil},
+		{"OfAnotherKey", []string{"k1=" + other}, sealwright.ErrMismatch},
+		{"Swapped", []string{"k1=" + other, "k2=" + first}, sealwright.ErrMismatch},
+		{"OfNoKey", []string{"k9=" + first}, sealwright.ErrMismatch},
+		{"OfAnyKey", []string{"=" + first}, nil},
+	} {
+		if _, err := v.Verify(sealwright.Message{Body: []byte("body"), Header: map[string][]string{"Tag": tt.tags}}, now); !errors.Is(err, tt.want) {
+			t.Errorf("%s: error is %v, want %v", tt.name, err, tt.want)
+		}
 	}
 }
 
