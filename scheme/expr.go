@@ -534,11 +534,9 @@ var transforms = map[string]transform{
 	"nfkd":          checked(sealwright.ErrConfig, canon.AppendNFKD),
 
 	"decode-hubspot": decodeHubspot,
-	"escape-colon":   replace(`\`, `\\`, ":", `\:`),               // Adyen
-	"escape-line":    replace(`\`, `\\`, "\n", `\n`),              // Hawk
-	"escape-name":    replace("%", "%25", "&", "%26", "=", "%3D"), // Shopify
-	"escape-value":   replace("%", "%25", "&", "%26"),             // Shopify
-	"blank-out":      replace("&", "_", "=", "_"),                 // Vonage: lossy
+	"escape-colon":   replace(`\`, `\\`, ":", `\:`),  // Adyen
+	"escape-line":    replace(`\`, `\\`, "\n", `\n`), // Hawk
+	"underscore":     replace("&", "_", "=", "_"),    // Vonage: lossy
 }
 
 // digests are the plain hashes that may stand inside a message.

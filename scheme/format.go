@@ -21,7 +21,7 @@ type Format struct {
 	Time         *Time       `json:"time,omitempty"`          // where the time stands, and the window
 	Nonce        *Nonce      `json:"nonce,omitempty"`         // where the nonce or message ID stands
 	Checks       []Check     `json:"checks,omitempty"`        // what else must hold
-	Message      []Segment   `json:"message,omitempty"`       // the covered bytes
+	Message      []Segment   `json:"message,omitzero"`        // the covered bytes; [] is the empty message
 	Renderings   []Rendering `json:"renderings,omitempty"`    // instead of message: several ways to write them
 	UnsignedTime string      `json:"unsigned_time,omitempty"` // accepted-risk: the time is outside the covered bytes
 	Document     string      `json:"document,omitempty"`      // field of a form body in which JSON pointers look; of other bodies it is the whole body
@@ -87,6 +87,7 @@ type Part struct {
 	Or       []string `json:"or,omitempty"`       // further constants that are accepted
 	Repeat   bool     `json:"repeat,omitempty"`   // may stand more than once
 	Optional bool     `json:"optional,omitempty"` // may be absent
+	Empty    bool     `json:"empty,omitempty"`    // may have no value, and is written without one
 	Sign     string   `json:"sign,omitempty"`     // template that a signer writes where the part has no value
 	Bare     bool     `json:"bare,omitempty"`     // of a quoted list: is written, and may be read, without quotes
 }

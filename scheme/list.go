@@ -222,7 +222,7 @@ func (l *List) write(values []string) string {
 	b.WriteString(l.Prefix)
 	first := true
 	for i, p := range l.Parts {
-		if values[i] == "" {
+		if values[i] == "" && !p.Empty {
 			continue
 		}
 		for v := range strings.SplitSeq(values[i], "\n") {

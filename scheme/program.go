@@ -590,7 +590,7 @@ func (p *program) readList(m *sealwright.Message, c *sealwright.Claim) error {
 		return err
 	}
 	for i, part := range p.list.Parts {
-		if i != p.tagPart && !part.Optional && part.Value == "" && c.Values[valueParts+i] == "" {
+		if i != p.tagPart && !part.Optional && !part.Empty && part.Value == "" && c.Values[valueParts+i] == "" {
 			return sealwright.Refusef(sealwright.ErrMalformed, "%s has no part %q", p.list.From, part.Name)
 		}
 	}
