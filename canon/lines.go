@@ -13,7 +13,9 @@ import (
 func LineFields(body []byte) ([]Field, error) {
 	var out []Field
 	seen := map[string]bool{}
+	number := 0
 	for line := range strings.Lines(string(body)) {
+		number++
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		if line == "" {
 			continue
@@ -21,9 +23,9 @@ func LineFields(body []byte) ([]Field, error) {
 		name, value, ok := strings.Cut(line, "=")
 		switch {
 		case !ok || name == "":
-			return nil, fmt.Errorf("line %d is not name=value", len(out)+1)
+			return nil, fmt.Errorf("line %d is not name=value", number)
 		case seen[name]:
-			return nil, fmt.Errorf("line %s stands twice", name)
+			return nil, fmt.Errorf("line %d: %q stands twice", number, name)
 		case len(out) == MaxFields:
 			return nil, fmt.Errorf("more than %d lines", MaxFields)
 		}
