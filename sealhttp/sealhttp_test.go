@@ -348,7 +348,7 @@ func TestMiddlewareRing(t *testing.T) {
 func TestBodyBreaksOff(t *testing.T) {
 	p := newPair(t, preset(t, "github", nil), false, func(http.ResponseWriter, *http.Request) { t.Error("handler was called") })
 	for name, text := range map[string]string{
-		"BadChunk": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n",
+		"BadChunk": "POST / HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if status := raw(t, p.server, text); status != http.StatusBadRequest {
@@ -359,6 +359,7 @@ func TestBodyBreaksOff(t *testing.T) {
 	w := httptest.NewRecorder()
 	m := &sealhttp.Middleware{Verifier: &sealwright.Verifier{Scheme: preset(t, "github", nil), Ring: testRing()}, OnRefusal: p.refusals.add}
 	r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("abc"), broken{}))
+	r.Header.Set("X-Hub-Signature-256", "sha256=00")
 	m.Handler(http.HandlerFunc(handler)).ServeHTTP(w, r)
 	if w.Code != http.StatusBadRequest {
 		t.Errorf("status %d, want 400", w.Code)
