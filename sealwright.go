@@ -92,6 +92,9 @@ type Coverage struct {
 
 // Missing returns the names of what need asks for and c does not cover.
 func (c Coverage) Missing(need Coverage) []string {
+	if need.isZero() {
+		return nil
+	}
 	var out []string
 	for _, f := range []struct {
 		name       string
@@ -115,6 +118,10 @@ func (c Coverage) Missing(need Coverage) []string {
 		}
 	}
 	return out
+}
+
+func (c *Coverage) isZero() bool {
+	return !c.Method && !c.Path && !c.Query && !c.Host && !c.Body && !c.Time && !c.KeyID && len(c.Headers) == 0 && len(c.Fields) == 0
 }
 
 // MaxTags is the most tags that a [Verifier] compares for one message; one
@@ -155,7 +162,7 @@ type Claim struct {
 	// Private is for schemes whose findings do not fit Values.
 	Private any
 
-	tags  [MaxTags]tag
+	tags  *[MaxTags]tag // nil until the first one
 	count int
 }
 
@@ -176,6 +183,9 @@ func (c *Claim) AddTagOf(keyID, text string, e canon.Encoding) error {
 	if c.count == MaxTags {
 		return Refusef(ErrTooManyTags, "more than %d tags", MaxTags)
 	}
+	if c.tags == nil {
+		c.tags = new([MaxTags]tag)
+	}
 	t := &c.tags[c.count]
 	n, err := e.Decode(t.bytes[:], text)
 	if err != nil {
@@ -195,9 +205,9 @@ func (c *Claim) Tags() int { return c.count }
 // Tag returns the decoded tag i. It must not be changed.
 func (c *Claim) Tag(i int) []byte { return c.tags[i].bytes[:c.tags[i].size] }
 
+// reset empties the claim and keeps its room.
 func (c *Claim) reset() {
-	scratch := c.Scratch[:0]
-	*c = Claim{Scratch: scratch}
+	*c = Claim{Scratch: c.Scratch[:0], tags: c.tags}
 }
 
 // Sink takes the signed bytes. A [mac.State] and a [bytes.Buffer] are sinks.

@@ -101,9 +101,10 @@ func (e Encoding) Decode(dst []byte, text string) (int, error) {
 		if len(text)/2 > len(dst) {
 			return 0, errTooLong
 		}
+		digits := &nibbles[e]
 		for i := 0; i < len(text); i += 2 {
-			hi, lo := e.nibble(text[i]), e.nibble(text[i+1])
-			if hi > 15 || lo > 15 {
+			hi, lo := digits[text[i]], digits[text[i+1]]
+			if hi|lo > 15 {
 				return 0, fmt.Errorf("not %v at byte %d", e, i)
 			}
 			dst[i/2] = hi<<4 | lo
@@ -134,17 +135,26 @@ func (e Encoding) Decode(dst []byte, text string) (int, error) {
 	return 0, fmt.Errorf("unknown encoding %d", uint8(e))
 }
 
-func (e Encoding) nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f' && e != HexUpper:
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F' && e != Hex:
-		return c - 'A' + 10
+// nibbles has the value of each hex digit, 0xff for other bytes, in the
+// encodings that are hex.
+var nibbles = func() (t [HexAny + 1][256]byte) {
+	for e := range t {
+		for c := range 256 {
+			t[e][c] = 0xff
+		}
+		for i := range byte(16) {
+			if Encoding(e) != HexUpper {
+				t[e]["0123456789abcdef"[i]] = i
+			}
+			if Encoding(e) != Hex {
+				t[e][upperHex[i]] = i
+			}
+		}
 	}
-	return 0xff
-}
+	return t
+}()
+
+func (e Encoding) nibble(c byte) byte { return nibbles[e][c] }
 
 // DecodeString returns the bytes that text stands for, as [Encoding.Decode]
 // does, at any length.

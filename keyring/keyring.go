@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealwright/sealwright/mac"
@@ -62,25 +64,52 @@ func (k *Key) ValidAt(t time.Time) bool {
 // window.
 const maxPrepared = 16
 
+// prepared is read without a lock: its list is never changed, only replaced.
 type prepared struct {
-	mu   sync.RWMutex
-	keys map[string]*mac.Key
+	mu   sync.Mutex // of those who replace the list
+	keys atomic.Pointer[[]preparedKey]
+}
+
+type preparedKey struct {
+	name, part string
+	key        *mac.Key
+}
+
+func (p *prepared) all() []preparedKey {
+	if list := p.keys.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+func (p *prepared) find(name, part string) *mac.Key {
+	list := p.all()
+	for i := range list {
+		if e := &list[i]; e.part == part && e.name == name {
+			return e.key
+		}
+	}
+	return nil
 }
 
 // Prepared returns the MAC key that make returns for the key's secret and
 // keeps it under name, so that the next call with the same name is cheap. A
 // scheme uses it for keys that it decodes or derives; name must tell apart
-// everything that make depends on. At most 16 MAC keys are kept, an arbitrary
+// everything that make depends on. At most 16 MAC keys are kept, the oldest
 // one gives way. A key that is in no ring keeps nothing.
 func (k *Key) Prepared(name string, make func(secret.Bytes) (*mac.Key, error)) (*mac.Key, error) {
+	return k.PreparedFor(name, "", make)
+}
+
+// PreparedFor is [Key.Prepared] under a name of two parts, of which the second
+// may come from the message, such as the scope of a derived key. They need not
+// be joined to one string.
+func (k *Key) PreparedFor(name, part string, make func(secret.Bytes) (*mac.Key, error)) (*mac.Key, error) {
 	p := k.prepared
 	if p == nil {
 		return make(k.Secret)
 	}
-	p.mu.RLock()
-	m := p.keys[name]
-	p.mu.RUnlock()
-	if m != nil {
+	if m := p.find(name, part); m != nil {
 		return m, nil
 	}
 	m, err := make(k.Secret)
@@ -89,19 +118,15 @@ func (k *Key) Prepared(name string, make func(secret.Bytes) (*mac.Key, error)) (
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if kept := p.keys[name]; kept != nil {
+	if kept := p.find(name, part); kept != nil {
 		return kept, nil
 	}
-	if p.keys == nil {
-		p.keys = map[string]*mac.Key{}
+	kept := p.all()
+	if len(kept) == maxPrepared {
+		kept = kept[1:]
 	}
-	for old := range p.keys {
-		if len(p.keys) < maxPrepared {
-			break
-		}
-		delete(p.keys, old)
-	}
-	p.keys[name] = m
+	next := append(slices.Clip(kept), preparedKey{name: name, part: strings.Clone(part), key: m})
+	p.keys.Store(&next)
 	return m, nil
 }
 

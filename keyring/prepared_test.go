@@ -68,6 +68,28 @@ func TestPreparedKeeps(t *testing.T) {
 	}
 }
 
+// TestPreparedFor: the two parts of a name are not joined, and no second part
+// is the same as an empty one.
+func TestPreparedFor(t *testing.T) {
+	k := signing(t, mustRing(t, key("k", 1)))
+	want, err := k.PreparedFor("ab", "c", sha256Of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.PreparedFor("ab", "c", sha256Of); err != nil || got != want {
+		t.Errorf("same name = %p, %v, want %p", got, err, want)
+	}
+	for _, name := range [][2]string{{"a", "bc"}, {"abc", ""}, {"ab", ""}, {"", "c"}, {"c", "ab"}} {
+		if got, err := k.PreparedFor(name[0], name[1], sha256Of); err != nil || got == want {
+			t.Errorf("name %q = %p, %v, want another key", name, got, err)
+		}
+	}
+	first, err := k.PreparedFor("ab", "", sha256Of)
+	if got := prepare(t, k, "ab"); err != nil || got != first {
+		t.Errorf("Prepared = %p, want %p as without second part, %v", got, first, err)
+	}
+}
+
 func TestPreparedErrorIsNotKept(t *testing.T) {
 	k := signing(t, mustRing(t, key("k", 1)))
 	for range 2 {
