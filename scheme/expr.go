@@ -267,7 +267,10 @@ func (p *program) rare(s *source, m *sealwright.Message, c *sealwright.Claim) (t
 		case kPathTail:
 			return tail, ok, nil
 		}
-		return head, ok && strings.HasSuffix(head, "/"), nil
+		if !strings.HasSuffix(head, "/") {
+			return "", false, nil
+		}
+		return head, ok, nil
 	case kXML:
 		return bodyField(m, "xml", s.arg)
 	case kLine:

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+
+	"github.com/sealwright/sealwright/secret"
 )
 
 var hexTag = regexp.MustCompile(`[0-9a-f]{64}`)
@@ -28,3 +30,5 @@ func derived(constant, key, message string) string {
 	h.Write([]byte(key))
 	return plainTag(string(h.Sum(nil)), message)
 }
+
+func bytesOf(text string) secret.Bytes { return secret.FromString(text) }
