@@ -15,7 +15,7 @@ GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench soak fmt
+.PHONY: help run build test bench docs soak fmt
 .PHONY: check-format check-vet check-staticcheck check-modules check-tests
 
 help: ## show this help
@@ -41,6 +41,10 @@ test: ## run all checks and all tests, and start what real servers they need
 bench: ## run the benchmarks BENCH (.) of PKG (./...) COUNT (1) times
 	@echo "commit: $$(git rev-parse HEAD 2>/dev/null || echo unknown), $$($(GO) version), $$(nproc) CPUs"
 	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 $(PKG)
+
+docs: ## write the page of every preset to docs/schemes/presets
+	rm -f docs/schemes/presets/*.md
+	$(GO) run ./cmd/sealwright schemes docs docs/schemes/presets
 
 soak: ## fuzz each target for FUZZTIME (60s)
 	@failed=; \

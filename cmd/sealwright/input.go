@@ -43,17 +43,7 @@ func readAll(what string, r io.Reader, limit int64) ([]byte, error) {
 
 // readRequest reads a raw HTTP request from the file, or from stdin for "-".
 func readRequest(name string, stdin io.Reader) (rawhttp.Request, error) {
-	var data []byte
-	var err error
-	switch name {
-	case "":
-		return rawhttp.Request{}, errors.New("no request: give --request FILE, or --request - to read it from standard input")
-	case "-":
-		name = "standard input"
-		data, err = readAll(name, stdin, maxRequest)
-	default:
-		data, err = readFile("request", name, maxRequest)
-	}
+	data, name, err := requestData(name, stdin)
 	if err != nil {
 		return rawhttp.Request{}, err
 	}
@@ -62,6 +52,21 @@ func readRequest(name string, stdin io.Reader) (rawhttp.Request, error) {
 		return rawhttp.Request{}, fmt.Errorf("request in %s: %w", name, err)
 	}
 	return r, nil
+}
+
+// requestData returns what is in the file, or on stdin for "-", and how to call
+// that in errors.
+func requestData(name string, stdin io.Reader) (data []byte, place string, err error) {
+	switch name {
+	case "":
+		return nil, "", errors.New("no request: give --request FILE, or --request - to read it from standard input")
+	case "-":
+		name = "standard input"
+		data, err = readAll(name, stdin, maxRequest)
+	default:
+		data, err = readFile("request", name, maxRequest)
+	}
+	return data, name, err
 }
 
 // readSecret reads a secret from a file. It drops one final line end, which

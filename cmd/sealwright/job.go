@@ -15,6 +15,7 @@ import (
 
 // jobFlags are the flags that sign and verify share.
 type jobFlags struct {
+	library     libraryFlag
 	scheme      string
 	secretFiles []string
 	keyID       string
@@ -33,6 +34,7 @@ type job struct {
 
 func (f *jobFlags) add(cmd *cobra.Command, secretFile string) {
 	flags := cmd.Flags()
+	f.library.add(cmd)
 	flags.StringVar(&f.scheme, "scheme", "", "`NAME` of a scheme, or FILE.json with a definition")
 	flags.StringArrayVar(&f.secretFiles, "secret-file", nil, secretFile)
 	flags.StringVar(&f.keyID, "key-id", "", "`ID` under which the secret is known, where the scheme carries one")
@@ -45,7 +47,7 @@ func (f *jobFlags) add(cmd *cobra.Command, secretFile string) {
 // 1 to n of one key, of which at most most are allowed.
 func (f *jobFlags) load(stdin io.Reader, stderr io.Writer, most int) (job, error) {
 	var j job
-	definition, err := loadDefinition(f.scheme)
+	definition, err := f.library.definition(f.scheme)
 	if err != nil {
 		return j, err
 	}

@@ -85,7 +85,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newSchemes(), newSign(), newVerify(), newServe(), newKeys(), newVersion())
+	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newKeys(), newVersion())
 	return root
 }
 

@@ -2,43 +2,30 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/scheme"
 )
 
-// loadDefinition returns the preset of that name, or the definition in a file
-// if name is a path or ends with .json.
-func loadDefinition(name string) (*scheme.Definition, error) {
-	if name == "" {
-		return nil, fmt.Errorf("no scheme: give --scheme NAME; 'sealwright schemes' lists the names")
-	}
-	if strings.HasSuffix(name, ".json") || strings.ContainsAny(name, `/\`) {
-		data, err := readFile("scheme", name, maxScheme)
-		if err != nil {
-			return nil, err
-		}
-		d, err := scheme.Load(data, catalogue.Codes())
-		if err != nil {
-			return nil, fmt.Errorf("scheme in %s: %w", name, err)
-		}
-		return d, nil
-	}
-	names := catalogue.Names()
-	if !slices.Contains(names, name) {
-		return nil, unknownScheme(name, names)
-	}
-	return catalogue.Definition(name)
-}
-
 func unknownScheme(name string, names []string) error {
 	hint := ""
-	if near := nearest(name, names); len(near) > 0 {
+	near := nearest(name, names)
+	if len(near) == 0 {
+		near = nearest(name, refusedNames())
+	}
+	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? "
 	}
 	return fmt.Errorf("no scheme %q; %s'sealwright schemes' lists the names, and a file is named with .json at its end", name, hint)
+}
+
+func refusedNames() []string {
+	var names []string
+	for _, r := range catalogue.Refusals() {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // nearest returns up to three of names that name was likely meant to be: those

@@ -16,19 +16,30 @@ import (
 )
 
 func newSchemes() *cobra.Command {
-	var asJSON bool
+	var own libraryFlag
+	var asJSON, refused bool
 	cmd := &cobra.Command{
 		Use:   "schemes",
-		Short: "List the schemes, show one, test them with vectors",
+		Short: "List, explain, check, test and start schemes",
 		Long: `List the schemes: the wire formats that sealwright signs and verifies.
 
 A verified scheme passes a vector that its provider or an official library has
-published; an unverified one was written from the documentation alone.`,
+published; an unverified one was written from the documentation alone. With
+--refused the list is that of formats which are asked for and are no HMAC.`,
 		Example: `  sealwright schemes
-  sealwright schemes --json`,
+  sealwright schemes --json
+  sealwright schemes --refused
+  sealwright schemes --schemes my-schemes`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := summaries()
+			if refused {
+				return printRefusals(cmd.OutOrStdout(), asJSON)
+			}
+			l, err := own.load()
+			if err != nil {
+				return err
+			}
+			list, err := l.summaries()
 			if err != nil {
 				return err
 			}
@@ -39,7 +50,9 @@ published; an unverified one was written from the documentation alone.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
-	cmd.AddCommand(newSchemesShow(), newSchemesTest())
+	cmd.Flags().BoolVar(&refused, "refused", false, "list what is refused instead, with the reasons")
+	own.add(cmd)
+	cmd.AddCommand(newSchemesShow(&own), newSchemesExplain(&own), newSchemesDocs(), newSchemesLint(&own), newSchemesNew(), newSchemesTest(&own))
 	return cmd
 }
 
@@ -49,21 +62,24 @@ type summary struct {
 	Title     string              `json:"title,omitempty"`
 	Tier      scheme.Tier         `json:"tier"`
 	Direction string              `json:"direction"`
-	Covers    sealwright.Coverage `json:"covers"` // at its best
+	Covers    sealwright.Coverage `json:"covers"`         // at its best
+	File      string              `json:"file,omitempty"` // of a scheme of the user
 }
 
 func summarise(d *scheme.Definition) summary {
 	return summary{Name: d.ID, Title: d.Title, Tier: d.Tier, Direction: d.Direction, Covers: d.Covers()}
 }
 
-func summaries() ([]summary, error) {
+func (l *library) summaries() ([]summary, error) {
 	var list []summary
-	for _, name := range catalogue.Names() {
-		d, err := catalogue.Definition(name)
+	for _, name := range l.names() {
+		d, err := l.named(name)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, summarise(d))
+		s := summarise(d)
+		s.File = l.files[name]
+		list = append(list, s)
 	}
 	return list, nil
 }
@@ -77,7 +93,20 @@ func printTable(w io.Writer, list []summary) error {
 	return t.Flush()
 }
 
-func newSchemesShow() *cobra.Command {
+func printRefusals(w io.Writer, asJSON bool) error {
+	list := catalogue.Refusals()
+	if asJSON {
+		return printJSON(w, list)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "NAME\tIS NO HMAC BUT\tINSTEAD\n")
+	for _, r := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, r.Construction, r.Instead)
+	}
+	return t.Flush()
+}
+
+func newSchemesShow(own *libraryFlag) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show NAME",
@@ -89,7 +118,7 @@ checked.`,
   sealwright schemes show hmac-auth --json`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := loadDefinition(args[0])
+			d, err := own.definition(args[0])
 			if err != nil {
 				return err
 			}

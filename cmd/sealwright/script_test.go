@@ -38,10 +38,11 @@ func recordCurl() {
 //	chomp FILE...          drop the final line end of files, LF or CR LF
 //	await FILE PATTERN     wait until the file matches
 //
-// $SERVER and $TOKENFILE name a server that runs meanwhile, $CATALOGUE the
-// folder of the presets.
+// $SERVER and $TOKENFILE name a server that runs meanwhile, $RECEIVER is the URL
+// of one for deliveries, and $CATALOGUE the folder of the presets.
 func TestScripts(t *testing.T) {
 	server := servertest.Start(t)
+	deliveries := receiver(t)
 	presets, err := filepath.Abs("../../catalogue")
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SERVER", server.URL)
 			e.Setenv("TOKENFILE", filepath.Join(server.Data, "admin-token"))
+			e.Setenv("RECEIVER", deliveries.URL)
 			e.Setenv("CATALOGUE", presets)
 			return nil
 		},

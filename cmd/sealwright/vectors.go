@@ -11,20 +11,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/scheme"
 )
 
 // maxVector is the length in bytes of the longest line of a vector file.
 const maxVector = 64 << 20
 
-func newSchemesTest() *cobra.Command {
+func newSchemesTest(own *libraryFlag) *cobra.Command {
 	return &cobra.Command{
 		Use:   "test FILE...",
 		Short: "Run request vectors and report the failures",
 		Long: `Run files of request vectors, one JSON object on each line, - for standard input.
 
-Each vector names its preset. A valid one must verify, cover the bytes that it
+Each vector names its preset, or a scheme of yours if --schemes gives its folder.
+A valid one must verify, cover the bytes that it
 says and give the same signature when it is signed again; an invalid one must
 be refused. A line that cannot be read and a preset that does not exist are
 failures. A valid vector that is marked lenient_target counts as skipped, not
@@ -32,7 +32,8 @@ as a failure, if its request is refused.
 
 Exit codes: 0 all passed, 1 some failed, 2 a file cannot be read or is empty.`,
 		Example: `  sealwright schemes test vectors.jsonl
-  sealwright schemes test catalogue/vectors/*.jsonl`,
+  sealwright schemes test catalogue/vectors/*.jsonl
+  sealwright schemes test --schemes my-schemes my-vectors.jsonl`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("no file of vectors; see '%s --help'", cmd.CommandPath())
@@ -40,7 +41,11 @@ Exit codes: 0 all passed, 1 some failed, 2 a file cannot be read or is empty.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t := vectorTest{stdout: cmd.OutOrStdout(), names: catalogue.Names(), presets: map[string]*scheme.Definition{}}
+			l, err := own.load()
+			if err != nil {
+				return err
+			}
+			t := vectorTest{stdout: cmd.OutOrStdout(), library: l, names: l.names(), presets: map[string]*scheme.Definition{}}
 			for _, name := range args {
 				if err := t.file(name, cmd.InOrStdin()); err != nil {
 					return err
@@ -54,6 +59,7 @@ Exit codes: 0 all passed, 1 some failed, 2 a file cannot be read or is empty.`,
 // vectorTest runs vectors and counts what became of them.
 type vectorTest struct {
 	stdout  io.Writer
+	library *library
 	names   []string
 	presets map[string]*scheme.Definition // loaded so far
 
@@ -149,7 +155,7 @@ func (t *vectorTest) preset(name string) (*scheme.Definition, error) {
 	if !slices.Contains(t.names, name) {
 		return nil, fmt.Errorf("unknown preset %q", name)
 	}
-	d, err := catalogue.Definition(name)
+	d, err := t.library.named(name)
 	if err != nil {
 		return nil, err
 	}

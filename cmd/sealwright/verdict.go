@@ -148,8 +148,9 @@ func open(c sealwright.Coverage) string {
 
 // Colours of a terminal (ECMA-48).
 const (
-	red   = "31"
-	green = "32"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
 )
 
 func paint(s, colour string, on bool) string {

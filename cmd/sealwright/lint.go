@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/scheme"
+)
+
+func newSchemesLint(own *libraryFlag) *cobra.Command {
+	var pairs []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "lint FILE",
+		Short: "Say what is weak about a scheme, and how to mend it",
+		Long: `Say what is weak about the scheme in a file: each weakness with the rule, the
+class of attack that it allows, and how to mend it. FILE may also be the name of
+a scheme. Parameters default to those of the first known answer.
+
+A fatal weakness, and a known answer that fails, keep a scheme from loading.
+
+Exit codes: 0 it loads, 1 it does not, 2 the file cannot be read.`,
+		Example: `  sealwright schemes lint acme.json
+  sealwright schemes lint template-hex --param template={id}{time} --param signature=sig --json`,
+		Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			params, err := parseParams(pairs)
+			if err != nil {
+				return err
+			}
+			r, err := lint(own, args[0], params)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), r)
+			} else {
+				_, err = io.WriteString(cmd.OutOrStdout(), r.text(coloured(cmd.OutOrStdout())))
+			}
+			if err == nil && !r.Loads {
+				return errNotValid
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringArrayVar(&pairs, "param", nil, "parameter of the scheme as `NAME=VALUE`; repeat it for more, also for a list")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the weaknesses as JSON")
+	return cmd
+}
+
+// lintReport is what lint found.
+type lintReport struct {
+	Scheme   string        `json:"scheme"` // ID; the name of the file if that cannot be read as a scheme
+	Loads    bool          `json:"loads"`
+	Findings []lintFinding `json:"findings"`
+}
+
+type lintFinding struct {
+	Rule     string `json:"rule"`
+	Fatal    bool   `json:"fatal"`
+	Text     string `json:"text"`
+	Attack   string `json:"attack,omitempty"`
+	Weakness string `json:"weakness,omitempty"` // the class of attack in words
+	Mend     string `json:"mend,omitempty"`
+}
+
+// Rules of findings beside those of package scheme.
+const (
+	ruleLoad        = "load"
+	ruleKnownAnswer = "known-answer"
+)
+
+// lint looks at the scheme of a file or of that name. Without params those of
+// the first known answer count.
+func lint(own *libraryFlag, name string, params scheme.Params) (*lintReport, error) {
+	r := &lintReport{Scheme: name, Loads: true, Findings: []lintFinding{}}
+	d, err := parseScheme(own, name)
+	if err != nil {
+		return nil, err
+	}
+	if d.definition == nil {
+		r.add(scheme.Finding{Rule: ruleLoad, Text: d.err.Error(), Fatal: true})
+		return r, nil
+	}
+	r.Scheme = d.definition.ID
+	if len(params) == 0 && len(d.definition.Examples) > 0 {
+		params = d.definition.Examples[0].Params
+	}
+	findings, err := d.definition.Lint(params)
+	if err != nil {
+		r.add(scheme.Finding{Rule: ruleLoad, Text: err.Error(), Fatal: true})
+		return r, nil
+	}
+	for _, f := range findings {
+		r.add(f)
+	}
+	if err := d.definition.Check(); err != nil && r.Loads { // a fatal finding fails it too
+		r.add(scheme.Finding{Rule: ruleKnownAnswer, Text: err.Error(), Fatal: true})
+	}
+	return r, nil
+}
+
+// parsed is a scheme whose rules and known answers were not checked, or why it
+// is none.
+type parsed struct {
+	definition *scheme.Definition
+	err        error
+}
+
+// parseScheme reads a scheme. Its error says that there is nothing to read.
+func parseScheme(own *libraryFlag, name string) (parsed, error) {
+	if !isFile(name) {
+		d, err := own.definition(name)
+		return parsed{definition: d}, err
+	}
+	data, err := readFile("scheme", name, maxScheme)
+	if err != nil {
+		return parsed{}, err
+	}
+	d, err := scheme.Parse(data, catalogue.Codes())
+	return parsed{d, err}, nil
+}
+
+func (r *lintReport) add(f scheme.Finding) {
+	r.Loads = r.Loads && !f.Fatal
+	mend := f.Mend()
+	switch f.Rule {
+	case ruleLoad:
+		mend = "see docs/schemes/format.md for the members, their values and the parameters"
+	case ruleKnownAnswer:
+		mend = "give kat a secret and a request with the signature that was made with it; 'sealwright verify' tries single requests"
+	}
+	r.Findings = append(r.Findings, lintFinding{Rule: f.Rule, Fatal: f.Fatal, Text: f.Text, Attack: f.Attack, Weakness: f.Weakness(), Mend: mend})
+}
+
+// text returns the report for people.
+func (r *lintReport) text(colour bool) string {
+	var b strings.Builder
+	fatal := 0
+	for _, f := range r.Findings {
+		kind := "warning"
+		if f.Fatal {
+			fatal++
+			kind = paint("FATAL", red, colour)
+		}
+		fmt.Fprintf(&b, "%s %s: %s\n", kind, f.Rule, printableLines(strings.ReplaceAll(f.Text, "\n", "\n  ")))
+		if f.Attack != "" {
+			fmt.Fprintf(&b, "  allows  %s, %s\n", f.Attack, f.Weakness)
+		}
+		if f.Mend != "" {
+			fmt.Fprintf(&b, "  mend    %s\n", f.Mend)
+		}
+	}
+	state := paint("loads", green, colour)
+	if !r.Loads {
+		state = paint("does NOT load", red, colour)
+	}
+	fmt.Fprintf(&b, "%s %s: %d weaknesses, %d fatal\n", printable(r.Scheme), state, len(r.Findings), fatal)
+	return b.String()
+}
