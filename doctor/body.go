@@ -6,10 +6,12 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/sealwright/sealwright/canon"
@@ -139,6 +141,19 @@ func toLatin1(b []byte) ([]byte, bool) {
 		out = append(out, byte(r))
 	}
 	return out, true
+}
+
+// utf16Bytes returns the UTF-16 text of UTF-8, big or little endian.
+func utf16Bytes(b []byte, big bool) []byte {
+	var order binary.AppendByteOrder = binary.LittleEndian
+	if big {
+		order = binary.BigEndian
+	}
+	var out []byte
+	for _, u := range utf16.Encode([]rune(string(b))) {
+		out = order.AppendUint16(out, u)
+	}
+	return out
 }
 
 func fromLatin1(b []byte) []byte {

@@ -35,7 +35,7 @@ func (s *search) header(name string) string {
 	return ""
 }
 
-var placeholder = regexp.MustCompile(`(?i)^(<.*>|.*(set|fix|fill|change|replace|edit)[-_ ]?me.*|\[.*\]|\$\{.*\}|\{\{.*\}\}|your[-_ ].*|my[-_ ]?secret|x{3,}|todo|placeholder|secret|example|replace[-_ ].*|dummy|none|null|undefined|insert[-_ ].*|.*[-_]here|\.\.\.)$`)
+var placeholder = regexp.MustCompile(`(?i)^(<[a-z _-]*>|.*(set|fix|fill|change|replace|edit)[-_ ]?me.*|\[.*\]|\$\{.*\}|\{\{.*\}\}|your[-_ ].*|my[-_ ]?secret|x{3,}|todo|placeholder|secret|example|replace[-_ ].*|dummy|none|null|undefined|insert[-_ ].*|.*[-_]here|\.\.\.)$`)
 
 func (s *search) secretShape() {
 	sec := s.in.Secrets[0]

@@ -81,11 +81,11 @@ func (s *search) wholeSecrets(sch sealwright.Scheme) (Diagnosis, bool) {
 		text := sec.Bytes.Expose()
 		for _, list := range []struct {
 			cause string
-			forms []reading
-		}{{"secret.whitespace", spaced(text)}, {"secret.prefix", unprefixed(text)}, {"secret.mangled", unmangled(text)}, {"secret.encoding", decodedForms(text)}} {
+			forms []keyForm
+		}{{"secret.whitespace", spaced(text)}, {"secret.prefix", unprefixed(text)}, {"secret.mangled", unmangled(text)}, {"secret.encoding", decoded(text)}} {
 			for _, v := range list.forms {
 				if s.accepts(sch, secret.New(v.bytes), s.in.Message) {
-					f := []fault{{list.cause, v.fault.text}}
+					f := []fault{{list.cause, v.what}}
 					return Diagnosis{Verdict: Proven, Cause: list.cause, Secret: sec.Name, Explanation: explain(f, false)}, true
 				}
 			}
