@@ -14,7 +14,7 @@ import (
 type Finding struct {
 	Rule   string // short name of the rule
 	Text   string // what is weak, in a sentence
-	Attack string // class of attack that it allows, such as A07
+	Attack string // class of attack that it allows, such as A07; "" for a plain mistake
 	Fatal  bool   // a definition with it does not load
 }
 
@@ -28,9 +28,14 @@ type Findings []Finding
 func (f Findings) Err() error {
 	var errs []error
 	for _, x := range f {
-		if x.Fatal {
-			errs = append(errs, fmt.Errorf("%s (%s): %s", x.Rule, x.Attack, x.Text))
+		if !x.Fatal {
+			continue
 		}
+		rule := x.Rule
+		if x.Attack != "" {
+			rule += " (" + x.Attack + ")"
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", rule, x.Text))
 	}
 	return errors.Join(errs...)
 }
@@ -111,13 +116,42 @@ func (b *builder) findings() Findings {
 func (b *builder) lint() Findings {
 	var f Findings
 	for _, rule := range []func(*builder) Findings{
-		lintTime, lintClocks, lintCoverage, lintBorders, lintReplay, lintRetention, lintStrength, lintSecret,
+		lintAbsent, lintTime, lintClocks, lintCoverage, lintBorders, lintReplay, lintRetention, lintStrength, lintSecret,
 	} {
 		for _, x := range rule(b) {
 			if !slices.Contains(f, x) { // renderings repeat each other
 				f = append(f, x)
 			}
 		}
+	}
+	return f
+}
+
+// lintAbsent wants the scheme to have every value that the covered bytes name:
+// one that it has not would always be empty.
+func lintAbsent(b *builder) Findings {
+	p := b.program
+	var f Findings
+	look := func(pc *piece) {
+		missing := ""
+		switch k := pc.source.kind; {
+		case (k == kTime || k == kUnix) && p.time == nil:
+			missing = "time"
+		case k == kNonce && p.nonce == nil:
+			missing = "nonce"
+		case k == kKeyID && p.keyID == nil && p.tag.Owner == "":
+			missing = "key_id"
+		}
+		if missing != "" {
+			f = append(f, Finding{Rule: "absent", Text: "message names {" + pc.source.String() + "}, but the scheme has no " + missing, Fatal: true})
+		}
+	}
+	for _, r := range p.renderings {
+		flat(r, func(s *segment) {
+			for i := range s.pieces {
+				look(&s.pieces[i])
+			}
+		})
 	}
 	return f
 }

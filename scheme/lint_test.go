@@ -29,6 +29,11 @@ func TestLintRules(t *testing.T) {
 		{"KeepNoDuration", frame + `,"nonce":{"from":"tag","keep":"3 days"},"message":["{body}"]`, "retention", true, `keep is "3 days"`},
 		{"KeepZero", frame + `,"nonce":{"from":"tag","keep":"0s"},"message":["{body}"]`, "retention", true, `keep is "0s"`},
 		{"ExpiryKeptTooShort", frame + `,"nonce":{"from":"header:X-Id","keep":"1h"},"time":{"from":"header:X-Time","format":"unix","kind":"expires","past":"1h","future":"2h"},"message":["{time}.{body}"]`, "retention", true, "fresh for up to 3h0m0s"},
+		{"TimeThatIsNotThere", frame + `,"message":["{time}.{body}"]`, "absent", true, "names {time}, but the scheme has no time"},
+		{"NonceThatIsTheTag", frame + `,"nonce":{"from":"tag"},"message":[{"group":["{nonce}.{body}"]}]`, "absent", true, "names {nonce}, but the scheme has no nonce"},
+		{"KeyIDThatIsNotThere", frame + `,"message":["{keyid}.{body}"]`, "absent", true, "names {keyid}, but the scheme has no key_id"},
+		{"UnixTimeThatIsNotThere", frame + `,"message":["{unixtime}.{body}"]`, "absent", true, "names {unixtime}, but the scheme has no time"},
+		{"NothingAbsent", frame + `,"key_id":{"from":"header:X-Key"},"nonce":{"from":"header:X-Id"},"time":{"from":"header:X-Time","format":"unix"},"message":["{keyid}.{nonce}.{time}.{body}"]`, "absent", false, ""},
 		{"UnsignedTime", frame + `,"time":{"from":"header:X-Time","format":"unix"},"message":["{body}"]`, "unsigned-time", true, "outside the signed bytes"},
 		{"UnsignedTimeAccepted", frame + `,"unsigned_time":"accepted-risk","time":{"from":"header:X-Time","format":"unix"},"message":["{body}"]`, "unsigned-time", false, "does not count"},
 	}

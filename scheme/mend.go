@@ -35,6 +35,7 @@ func (f Finding) Mend() string {
 var mends = map[string]string{
 	"unsigned-time":   `put {time} into message; if the provider does not sign the time, say "unsigned_time": "accepted-risk", and it counts for nothing`,
 	"unsigned-window": "put the source of the window into message, or leave window out and set past",
+	"absent":          "say where it stands, or leave it out of message",
 	"clocks":          "have the sender write one of the places only, and leave out also",
 	"coverage A15":    "put {body} into message, or a header with a digest of the body that checks compares; else believe nothing in the body",
 	"coverage A16":    "put {method}, {host} and {target} into message if one secret serves several endpoints; else give every endpoint a secret of its own",
