@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"hash/maphash"
 	"io"
 	"slices"
 	"strings"
@@ -30,16 +31,20 @@ type change struct {
 const maxInflated = 4 << 20
 
 // bodies returns bodies that may have been signed instead of body, smallest
-// change first.
-func bodies(body []byte, contentType string) []change {
-	b := &bodyList{seen: body, known: map[string]bool{string(body): true}}
+// change first. Together they hold at most room bytes.
+func bodies(body []byte, contentType string, room int) []change {
+	b := &bodyList{seen: body, room: room, seed: maphash.MakeSeed(), known: map[uint64]bool{}}
+	b.known[maphash.Bytes(b.seed, body)] = true
 	b.ends()
 	b.empty(contentType)
 	b.lines()
 	b.charsets()
 	b.packed()
-	if doc, err := parseJSON(body); err == nil {
+	text := bytes.TrimPrefix(body, []byte("\ufeff"))
+	if doc, err := parseJSON(text); err == nil {
+		b.seen = text
 		b.json(doc)
+		b.seen = body
 	}
 	b.form(contentType)
 	slices.SortStableFunc(b.list, func(x, y change) int { return x.weight - y.weight })
@@ -48,16 +53,24 @@ func bodies(body []byte, contentType string) []change {
 
 type bodyList struct {
 	seen  []byte
-	known map[string]bool
+	room  int // bytes that may still be kept
+	seed  maphash.Seed
+	known map[uint64]bool
 	list  []change
 }
 
 func (b *bodyList) add(weight int, cause, text string, body []byte) {
-	if b.known[string(body)] {
+	b.append(change{cause: cause, text: text, weight: weight, body: body, danger: len(body) == 0})
+}
+
+func (b *bodyList) append(c change) {
+	h := maphash.Bytes(b.seed, c.body)
+	if b.known[h] || b.room < len(c.body) {
 		return
 	}
-	b.known[string(body)] = true
-	b.list = append(b.list, change{cause: cause, text: text, weight: weight, body: body})
+	b.known[h] = true
+	b.room -= len(c.body)
+	b.list = append(b.list, c)
 }
 
 func (b *bodyList) ends() {
@@ -70,6 +83,9 @@ func (b *bodyList) ends() {
 	bom := []byte("\ufeff")
 	b.add(1, "body.bom", "signed the body without the byte order mark", bytes.TrimPrefix(s, bom))
 	b.add(1, "body.bom", "signed a byte order mark before the body", slices.Concat(bom, s))
+	b.add(3, "body.trailing_newline", "signed a line feed before the body", append([]byte("\n"), s...))
+	b.add(3, "body.trailing_newline", "signed CR LF before the body", append([]byte("\r\n"), s...))
+	b.add(2, "body.trailing_newline", "signed the body without one of the line feeds at its end", bytes.TrimSuffix(s, []byte("\n")))
 	b.add(3, "body.newlines", "signed the body without white space at its ends", bytes.TrimSpace(s))
 	b.add(4, "body.trailing_newline", "signed a blank at the end", append(bytes.Clone(s), ' '))
 }
@@ -82,12 +98,12 @@ func (b *bodyList) empty(contentType string) {
 	if strings.HasPrefix(canon.MediaType(contentType), "multipart/") {
 		cause, text = "body.multipart", "signed an empty body instead of the multipart bytes"
 	}
-	b.list = append(b.list, change{cause: cause, text: text, weight: 3, danger: true, body: []byte{}})
-	for _, constant := range []string{"{}", "[object Object]", "null", "undefined", "Array", "[]", `""`} {
-		if string(b.seen) != constant {
-			b.list = append(b.list, change{cause: "body.empty_or_consumed", text: "signed the constant " + constant + " instead of the body",
-				weight: 9, danger: true, body: []byte(constant)})
-		}
+	b.append(change{cause: cause, text: text, weight: 3, danger: true, body: []byte{}})
+	for _, constant := range []string{"{}", "null", "undefined", "[]", `""`, "None", "nil", "false", "{ }", "<nil>", "map[]"} {
+		b.append(change{cause: "body.empty_or_consumed", text: "signed the constant " + constant + " instead of the body", weight: 6, danger: true, body: []byte(constant)})
+	}
+	for _, constant := range []string{"[object Object]", "Array", "[object Promise]", "[object ReadableStream]", "[object Buffer]", "[object Uint8Array]"} {
+		b.append(change{cause: "body.str_repr", text: "signed the constant " + constant + " instead of the body", weight: 6, danger: true, body: []byte(constant)})
 	}
 }
 
@@ -101,6 +117,9 @@ func (b *bodyList) lines() {
 }
 
 func (b *bodyList) charsets() {
+	b.add(5, "body.charset", "signed UTF-16 (little endian)", utf16Bytes(b.seen, false))
+	b.add(5, "body.charset", "signed UTF-16 (big endian)", utf16Bytes(b.seen, true))
+	b.add(6, "body.charset", "signed UTF-16 with a byte order mark", slices.Concat([]byte("\xff\xfe"), utf16Bytes(b.seen, false)))
 	if plainASCII(b.seen) {
 		return
 	}
@@ -114,15 +133,86 @@ func (b *bodyList) charsets() {
 		b.add(4, "body.charset", "signed UTF-8 that was read as Windows-1252, or Windows-1252", back)
 	}
 	b.add(4, "body.charset", "signed text that takes the bytes for Latin-1", fromLatin1(b.seen))
+	b.add(4, "body.charset", "signed text that takes the bytes for Windows-1252", fromWindows1252(b.seen))
+	b.add(5, "body.charset", "signed text that takes the bytes for Latin-9", bytes.ReplaceAll(fromLatin1(b.seen), []byte("\u00a4"), []byte("€")))
 	if utf8.Valid(b.seen) {
-		asked := strings.Map(func(r rune) rune {
-			if r > 0x7f {
-				return '?'
-			}
-			return r
-		}, string(b.seen))
-		b.add(5, "body.charset", "signed question marks in place of other than ASCII characters", []byte(asked))
+		b.lost()
+		b.add(5, "body.charset", "signed composed characters (NFC)", []byte(composer(false).Replace(string(b.seen))))
+		b.add(5, "body.charset", "signed decomposed characters (NFD)", []byte(composer(true).Replace(string(b.seen))))
 	}
+}
+
+// lost covers conversions that lose characters: what was signed can be computed
+// from what arrived, not the other way round.
+func (b *bodyList) lost() {
+	perUnit := func(f func(dst []byte, u uint16, second bool) []byte) []byte {
+		var out []byte
+		for _, u := range utf16.Encode([]rune(string(b.seen))) {
+			out = f(out, u, u >= 0xdc00 && u < 0xe000)
+		}
+		return out
+	}
+	question := func(pairs bool) []byte {
+		return perUnit(func(dst []byte, u uint16, second bool) []byte {
+			switch {
+			case u < 0x80:
+				return append(dst, byte(u))
+			case second && !pairs:
+				return dst
+			}
+			return append(dst, '?')
+		})
+	}
+	b.add(5, "body.charset", "signed question marks in place of other than ASCII characters", question(false))
+	b.add(6, "body.charset", "signed question marks in place of other than ASCII characters", question(true))
+	b.add(5, "body.charset", "signed the lower bytes of the characters, as Node.js does for binary strings",
+		perUnit(func(dst []byte, u uint16, _ bool) []byte { return append(dst, byte(u)) }))
+	b.add(6, "body.charset", "signed the body without other than ASCII characters", perUnit(func(dst []byte, u uint16, _ bool) []byte {
+		if u < 0x80 {
+			dst = append(dst, byte(u))
+		}
+		return dst
+	}))
+	b.add(6, "body.charset", "signed surrogates as characters of three bytes (CESU-8)", perUnit(func(dst []byte, u uint16, _ bool) []byte {
+		if u >= 0xd800 && u < 0xe000 {
+			return append(dst, 0xe0|byte(u>>12), 0x80|byte(u>>6)&0x3f|0x80, 0x80|byte(u)&0x3f)
+		}
+		return utf8.AppendRune(dst, rune(u))
+	}))
+}
+
+// marks are the letters of European languages that Unicode has in two forms: as
+// one character, and as a letter with a combining mark.
+var marks = []struct{ mark, letters, composed string }{
+	{"\u0300", "AEIOUaeiouNn", "ÀÈÌÒÙàèìòùǸǹ"},
+	{"\u0301", "AEIOUYaeiouyCcNnSsZzLlRr", "ÁÉÍÓÚÝáéíóúýĆćŃńŚśŹźĹĺŔŕ"},
+	{"\u0302", "AEIOUaeiouCcGgHhJjSsWwYy", "ÂÊÎÔÛâêîôûĈĉĜĝĤĥĴĵŜŝŴŵŶŷ"},
+	{"\u0303", "ANOanoIiUu", "ÃÑÕãñõĨĩŨũ"},
+	{"\u0304", "AaEeIiOoUu", "ĀāĒēĪīŌōŪū"},
+	{"\u0306", "AaGgUu", "ĂăĞğŬŭ"},
+	{"\u0307", "ZzIEeCcGg", "ŻżİĖėĊċĠġ"},
+	{"\u0308", "AEIOUaeiouYy", "ÄËÏÖÜäëïöüŸÿ"},
+	{"\u030a", "AaUu", "ÅåŮů"},
+	{"\u030b", "OoUu", "ŐőŰű"},
+	{"\u030c", "CcSsZzEeRrNnDdTt", "ČčŠšŽžĚěŘřŇňĎďŤť"},
+	{"\u0327", "CcSsTt", "ÇçŞşŢţ"},
+	{"\u0328", "AaEe", "ĄąĘę"},
+}
+
+// composer returns what takes characters apart, or puts them together.
+func composer(apart bool) *strings.Replacer {
+	var pairs []string
+	for _, m := range marks {
+		for i, c := range []rune(m.composed) {
+			one, two := string(c), m.letters[i:i+1]+m.mark
+			if apart {
+				pairs = append(pairs, one, two)
+			} else {
+				pairs = append(pairs, two, one)
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 func plainASCII(b []byte) bool {
@@ -187,15 +277,28 @@ func toWindows1252(b []byte) ([]byte, bool) {
 	return out, true
 }
 
+func fromWindows1252(b []byte) []byte {
+	var out []byte
+	for _, c := range b {
+		r := rune(c)
+		if c >= 0x80 && c < 0xa0 {
+			r = windows1252[c-0x80]
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
 // packed covers bodies that are still, or no longer, encoded.
 func (b *bodyList) packed() {
-	text := strings.TrimSpace(string(b.seen))
-	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+	text := strings.Trim(strings.Join(strings.Fields(string(b.seen)), ""), `"`)
+	for _, e := range base64Encodings {
 		if raw, err := e.DecodeString(text); err == nil && len(raw) > 0 {
 			b.add(3, "body.base64_wrapped", "signed the bytes that arrive as base64", raw)
 		}
 	}
 	b.add(5, "body.base64_wrapped", "signed the base64 text of the body", []byte(base64.StdEncoding.EncodeToString(b.seen)))
+	b.add(6, "body.base64_wrapped", "signed the base64 text of the body, in lines of 76", mime(b.seen))
 	if raw, ok := inflate(b.seen); ok {
 		b.add(3, "body.compressed", "signed the body before it was compressed", raw)
 		if doc, err := parseJSON(raw); err == nil {
@@ -210,6 +313,15 @@ func (b *bodyList) packed() {
 			b.add(8, "body.compressed", "signed the compressed body, which was unpacked on the way", z.Bytes())
 		}
 	}
+}
+
+// mime returns base64 in lines of 76 characters, each with a line feed.
+func mime(body []byte) []byte {
+	var out []byte
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(body)), 76) {
+		out = append(append(out, line...), '\n')
+	}
+	return out
 }
 
 func inflate(body []byte) ([]byte, bool) {
@@ -234,11 +346,13 @@ func inflate(body []byte) ([]byte, bool) {
 // form covers bodies of forms, and JSON inside a form field.
 func (b *bodyList) form(contentType string) {
 	text := string(b.seen)
+	if doc, err := parseJSON(b.seen); err == nil {
+		b.insideForm(text)
+		b.flat(doc)
+		return
+	}
 	media := canon.MediaType(contentType)
 	if media != "application/x-www-form-urlencoded" && (!strings.Contains(text, "=") || strings.ContainsAny(text, " {\"\n")) {
-		if json.Valid(b.seen) {
-			b.add(6, "body.form_content_type", "signed payload= and the URL-encoded JSON", append([]byte("payload="), canon.AppendForm(nil, text)...))
-		}
 		return
 	}
 	raw := canon.AppendFields(nil, text)
@@ -254,19 +368,67 @@ func (b *bodyList) form(contentType string) {
 		fields = append(fields, d)
 	}
 	b.forms(fields)
+	b.asJSON(fields)
 	for i, f := range fields {
-		if json.Valid([]byte(f.Value)) {
+		if json.Valid([]byte(f.Value)) && strings.ContainsAny(f.Value[:1], "{[") {
 			b.add(5, "body.form_content_type", "signed the JSON inside the form field "+f.Name, []byte(f.Value))
 			b.add(6, "body.form_content_type", "signed the URL-encoded JSON of the form field "+f.Name, []byte(raw[i].Value))
 		}
 	}
+	b.blanks(raw)
+}
+
+// insideForm covers JSON that arrived as a form field, of which a framework
+// handed on the inner text.
+func (b *bodyList) insideForm(text string) {
+	for i, name := range []string{"payload", "data", "body", "json", "event", "message"} {
+		for _, e := range encoders {
+			b.add(6+min(i, 1), "body.form_content_type", "signed "+name+"= and the URL-encoded JSON", e.append([]byte(name+"="), text))
+		}
+	}
+}
+
+// flat covers senders that sign the members of an object as a form.
+func (b *bodyList) flat(doc *node) {
+	if doc.kind != '{' || len(doc.values) == 0 || len(doc.values) > maxParts {
+		return
+	}
+	var fields []canon.Field
+	for i, v := range doc.values {
+		if v.kind == '{' || v.kind == '[' {
+			return
+		}
+		fields = append(fields, canon.Field{Name: doc.names[i], Value: v.text})
+	}
+	for _, e := range encoders {
+		b.add(7, "body.form_content_type", "signed the members of the JSON as a form", e.join(fields))
+	}
+}
+
+// asJSON covers senders that sign the fields of a form as JSON.
+func (b *bodyList) asJSON(fields []canon.Field) {
+	doc := &node{kind: '{'}
+	for _, f := range fields {
+		doc.names, doc.values = append(doc.names, f.Name), append(doc.values, &node{kind: '"', text: f.Value})
+	}
+	for _, s := range partStyles {
+		b.add(7, "body.form_content_type", "signed the fields of the form as JSON, "+s.who, doc.print(s.style))
+	}
+}
+
+// blanks covers frameworks that trim the values of forms.
+func (b *bodyList) blanks(raw []canon.Field) {
+	try := func(i int, value string) {
+		list := slices.Clone(raw)
+		list[i].Value, list[i].NoValue = value, false
+		b.add(4, "body.params_trimmed", "signed the field "+raw[i].Name+" with white space that was trimmed", joinFields(list))
+	}
 	for i := range raw {
-		for _, blank := range []string{"+", "%20", "%0A", "%0D%0A", "%09"} {
-			for _, value := range []string{raw[i].Value + blank, blank + raw[i].Value} {
-				trimmed := slices.Clone(raw)
-				trimmed[i].Value = value
-				b.add(4, "body.params_trimmed", "signed the field "+raw[i].Name+" with white space that was trimmed", joinFields(trimmed))
-			}
+		v := raw[i].Value
+		for _, blank := range []string{"+", "%20", "%0A", "%0D%0A", "%09", "++", "%20%20"} {
+			try(i, v+blank)
+			try(i, blank+v)
+			try(i, blank+v+blank)
 		}
 	}
 }
@@ -299,11 +461,27 @@ var encoders = []encoder{
 	{who: "with %20 for blanks (RFC 3986)", keep: canon.Unreserved},
 	{who: "with + for blanks, ~ kept and * escaped", keep: canon.Unreserved, plus: true},
 	{who: "with + for blanks, and ~ and * kept", keep: canon.NewSet("*-._~", true), plus: true},
+	{who: "with + for blanks, and ~ and * escaped", keep: canon.NewSet("-._", true), plus: true},
 	{who: "as encodeURIComponent does", keep: canon.URIComponent},
 	{who: "with %20 for blanks and * kept", keep: canon.FormChars},
 	{who: "with slashes and colons kept", keep: canon.NewSet("-._~/:", true), plus: true},
 	{who: "with + for blanks and !*'() kept", keep: canon.URIComponent, plus: true},
+	{who: "with %20 for blanks and ( and ) kept", keep: canon.NewSet("-._~()", true)},
+	{who: "with + for blanks, and @ and / kept", keep: canon.NewSet("-._~@/", true), plus: true},
+	{who: "with %20 for blanks, and / kept", keep: canon.NewSet("-._~/", true)},
 	{who: "without escapes", raw: true},
+}
+
+// join writes a form.
+func (e encoder) join(fields []canon.Field) []byte {
+	var out []byte
+	for i, f := range fields {
+		if i > 0 {
+			out = append(out, '&')
+		}
+		out = e.append(append(e.append(out, f.Name), '='), f.Value)
+	}
+	return out
 }
 
 func (e encoder) append(dst []byte, s string) []byte {
@@ -348,15 +526,10 @@ func (b *bodyList) forms(fields []canon.Field) {
 		for _, e := range encoders {
 			for _, lower := range []bool{false, true} {
 				e.lower = lower
-				var out []byte
-				for i, f := range order.list {
-					if i > 0 {
-						out = append(out, '&')
-					}
-					out = append(e.append(out, f.Name), '=')
-					out = e.append(out, f.Value)
-				}
-				b.add(order.weight, "body.form_reencoded", "signed the form encoded "+e.who+order.text, out)
+				text := e.join(order.list)
+				b.add(order.weight, "body.form_reencoded", "signed the form encoded "+e.who+order.text, text)
+				bare := bytes.TrimSuffix(bytes.ReplaceAll(text, []byte("=&"), []byte("&")), []byte("="))
+				b.add(order.weight+1, "body.form_reencoded", "signed the form encoded "+e.who+order.text+", without = behind empty fields", bare)
 			}
 		}
 	}

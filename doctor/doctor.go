@@ -58,8 +58,10 @@ type Input struct {
 	KnownHosts []string             // hosts that are the receiver's own
 	Others     []*scheme.Definition // schemes that the sender may use instead
 
-	MaxHypotheses int // 0 means 60,000
-	MaxBody       int // bytes; of a larger body only facts are looked at; 0 means 256 KiB
+	MaxHypotheses int           // 0 means 60,000
+	MaxTime       time.Duration // 0 means 5 s
+	MaxMemory     int           // bytes of bodies and signed strings that are kept at a time; 0 means 32 MiB
+	MaxBody       int           // bytes; of a larger body only facts are looked at; 0 means 256 KiB
 }
 
 // Diagnosis is the answer.
@@ -79,6 +81,8 @@ type Diagnosis struct {
 
 const (
 	defaultHypotheses = 60_000
+	defaultTime       = 5 * time.Second
+	defaultMemory     = 32 << 20
 	defaultBody       = 256 << 10
 )
 
@@ -88,9 +92,17 @@ func Diagnose(ctx context.Context, in Input) Diagnosis {
 	if in.MaxHypotheses == 0 {
 		in.MaxHypotheses = defaultHypotheses
 	}
+	if in.MaxTime == 0 {
+		in.MaxTime = defaultTime
+	}
+	if in.MaxMemory == 0 {
+		in.MaxMemory = defaultMemory
+	}
 	if in.MaxBody == 0 {
 		in.MaxBody = defaultBody
 	}
+	ctx, cancel := context.WithTimeout(ctx, in.MaxTime)
+	defer cancel()
 	s := &search{ctx: ctx, in: &in}
 	d := s.diagnose()
 	d.Hypotheses, d.Secrets = s.tried, len(in.Secrets)

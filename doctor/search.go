@@ -314,7 +314,7 @@ func (p *parts) singles() {
 	if v := p.message.Header["Content-Type"]; len(v) > 0 {
 		ct = v[0]
 	}
-	p.bodies = bodies(p.message.Body, ct)
+	p.bodies = bodies(p.message.Body, ct, p.in.MaxMemory/2)
 	p.urls = addresses(&p.message, &p.in.Message, p.in.PublicURL, p.in.KnownHosts)
 	p.rewrites = rewritten(p.probe, &p.message, p.reading)
 	p.forms = forms(p.probe, &p.message)

@@ -97,7 +97,7 @@ func (s *search) wholeSecrets(sch sealwright.Scheme) (Diagnosis, bool) {
 func (s *search) wholeMessages(sch sealwright.Scheme) (Diagnosis, bool) {
 	m := s.in.Message
 	sec := s.in.Secrets[0]
-	for _, b := range bodies(m.Body, s.header("Content-Type")) {
+	for _, b := range bodies(m.Body, s.header("Content-Type"), s.in.MaxMemory/2) {
 		changed := m
 		changed.Body = b.body
 		if s.accepts(sch, sec.Bytes, changed) {
