@@ -44,14 +44,18 @@ type Message struct {
 
 // Path returns the target up to its first question mark.
 func (m *Message) Path() string {
-	path, _, _ := strings.Cut(m.Target, "?")
-	return path
+	if i := strings.IndexByte(m.Target, '?'); i >= 0 {
+		return m.Target[:i]
+	}
+	return m.Target
 }
 
 // Query returns the target after its first question mark, without it.
 func (m *Message) Query() string {
-	_, query, _ := strings.Cut(m.Target, "?")
-	return query
+	if i := strings.IndexByte(m.Target, '?'); i >= 0 {
+		return m.Target[i+1:]
+	}
+	return ""
 }
 
 // URLScheme returns Scheme, or https if it is empty.

@@ -52,8 +52,9 @@ func (s *Signer) SignRing(ring *keyring.Ring, m Message, now time.Time) (Message
 	}
 	m.Header = header
 
-	w := getWork(&s.work, m)
+	w := getWork(&s.work)
 	defer putWork(&s.work, w)
+	w.m = m
 	if err := scheme.Prepare(&w.m, &w.c, Facts{KeyID: k.ID, Now: now, Nonce: s.nonce()}); err != nil {
 		return Message{}, err
 	}

@@ -34,13 +34,11 @@ type work struct {
 	c Claim
 }
 
-func getWork(pool *sync.Pool, m Message) *work {
-	w, _ := pool.Get().(*work)
-	if w == nil {
-		w = new(work)
+func getWork(pool *sync.Pool) *work {
+	if w, _ := pool.Get().(*work); w != nil {
+		return w
 	}
-	w.m = m
-	return w
+	return new(work)
 }
 
 func putWork(pool *sync.Pool, w *work) {
@@ -132,14 +130,15 @@ func (v *Verifier) Verify(m Message, now time.Time) (Verdict, error) {
 }
 
 // VerifyRing is [Verifier.Verify] with another ring of keys.
-func (v *Verifier) VerifyRing(ring *keyring.Ring, m Message, now time.Time) (Verdict, error) {
+func (v *Verifier) VerifyRing(ring *keyring.Ring, m Message, now time.Time) (verdict Verdict, err error) {
 	if v.Scheme == nil {
 		return refused(Verdict{}, Refusef(ErrConfig, "no scheme"))
 	}
-	w := getWork(&v.work, m)
+	w := getWork(&v.work)
 	defer putWork(&v.work, w)
+	w.m = m
 	c := &w.c
-	verdict := Verdict{Scheme: v.Scheme.Name()}
+	verdict.Scheme = v.Scheme.Name()
 	if s, ok := v.Scheme.(Warner); ok {
 		verdict.Warnings = s.Warnings()
 	}

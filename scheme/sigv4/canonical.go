@@ -24,11 +24,12 @@ func (d *dialect) fillRequest(m *sealwright.Message, c *sealwright.Claim, p *pre
 	}
 	buf = append(buf, '\n')
 	var err error
-	if buf, err = d.appendPath(buf, m.Path(), c, p); err != nil {
+	path, query := cut(m.Target, '?')
+	if buf, err = d.appendPath(buf, path, c, p); err != nil {
 		return err
 	}
 	buf = append(buf, '\n')
-	if buf, err = d.appendQuery(buf, m.Query(), c, p); err != nil {
+	if buf, err = d.appendQuery(buf, query, c, p); err != nil {
 		return err
 	}
 	buf = append(buf, '\n')
@@ -55,6 +56,10 @@ func (d *dialect) appendPath(dst []byte, path string, c *sealwright.Claim, p *pr
 	mode := d.path
 	if d.isObjectStore(p.service) {
 		mode = PathOnce
+	}
+	if mode != PathOnceSlash && isCanonical(path) {
+		c.Covers.Path = true
+		return append(dst, path...), nil
 	}
 	start := len(dst)
 	var err error
@@ -83,6 +88,21 @@ func (d *dialect) appendPath(dst []byte, path string, c *sealwright.Claim, p *pr
 		}
 	}
 	return dst, err
+}
+
+// isCanonical reports whether every way to write the path, except for a slash
+// at the end, leaves path as it is: it has no byte to encode and no segment to
+// remove.
+func isCanonical(path string) bool {
+	before := byte(0)
+	for i := range len(path) {
+		c := path[i]
+		if !pathChars[c] || before == '/' && (c == '/' || c == '.') {
+			return false
+		}
+		before = c
+	}
+	return true
 }
 
 // appendNormal appends path without empty and dot segments. A slash at its end
@@ -233,6 +253,9 @@ func (d *dialect) appendQuery(dst []byte, query string, c *sealwright.Claim, p *
 	if d.queryMode == QueryRaw {
 		return append(dst, query...), plain("query", query)
 	}
+	if query == "" {
+		return dst, nil
+	}
 	start := len(dst)
 	var space [24]pair
 	pairs := space[:0]
@@ -314,20 +337,25 @@ func (d *dialect) appendHeaders(dst []byte, m *sealwright.Message, c *sealwright
 		list = sorted(list)
 	}
 	c.Values[atHeaders] = list
-	var ends [maxSigned]int
-	canonical, n, err := canonicalNames(list, &ends)
-	if err != nil {
-		return dst, err
+	n := strings.Count(list, ";") + 1
+	if n > maxSigned {
+		return dst, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: got %d names, want at most %d", n, maxSigned)
 	}
 	c.Covers.Headers = make([]string, 0, n)
 	var required uint32
-	before, start := "", 0
-	for _, end := range ends[:n] {
-		name := list[start:end]
+	before := ""
+	for range n {
+		var name string
+		name, list = cut(list, ';')
+		canonical := canonicalName(name)
+		if canonical == "" {
+			return dst, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: %q is no header name in lower case", clip(name))
+		}
 		if name <= before {
 			return dst, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: %q after %q, want each name once, in order", clip(name), clip(before))
 		}
-		if dst, err = d.appendHeader(dst, m, c, name, canonical[start:end]); err != nil {
+		var err error
+		if dst, err = d.appendHeader(dst, m, c, name, canonical); err != nil {
 			return dst, err
 		}
 		for i, r := range d.require {
@@ -335,7 +363,7 @@ func (d *dialect) appendHeaders(dst []byte, m *sealwright.Message, c *sealwright
 				required |= 1 << i
 			}
 		}
-		before, start = name, end+1
+		before = name
 	}
 	for i, r := range d.require {
 		if required&(1<<i) == 0 && !(p.query && strings.EqualFold(r, d.date)) {
@@ -345,53 +373,66 @@ func (d *dialect) appendHeaders(dst []byte, m *sealwright.Message, c *sealwright
 	return dst, nil
 }
 
-// canonicalNames returns a list of header names in lower case with each name
-// in the form of net/http, at the same place, the number of names, and in ends
-// where each of them ends. One string for all of them costs one allocation.
-func canonicalNames(list string, ends *[maxSigned]int) (canonical string, n int, err error) {
-	var space [256]byte
-	out := append(space[:0], list...)
-	first := true
-	for i, c := range out {
-		switch nameChars[c] {
-		case letterChar:
-			if first {
-				out[i] = c - 'a' + 'A'
-			}
-			first = false
-		case otherChar:
-			first = c == '-'
-		default:
-			if c != ';' || n == maxSigned-1 {
-				return "", 0, sealwright.Refusef(sealwright.ErrMalformed, "SignedHeaders: byte %d, want at most %d names in lower case", i, maxSigned)
-			}
-			ends[n] = i
-			n++
-			first = true
+// canonicalName returns a header name in lower case in the form of net/http,
+// or "" if it is none. The names that most requests sign cost no allocation.
+func canonicalName(name string) string {
+	switch name {
+	case "host":
+		return "Host"
+	case "accept":
+		return "Accept"
+	case "content-type":
+		return "Content-Type"
+	case "content-md5":
+		return "Content-Md5"
+	case "content-length":
+		return "Content-Length"
+	case "content-encoding":
+		return "Content-Encoding"
+	case "date":
+		return "Date"
+	case "range":
+		return "Range"
+	case "user-agent":
+		return "User-Agent"
+	case "x-amz-content-sha256":
+		return "X-Amz-Content-Sha256"
+	case "x-amz-date":
+		return "X-Amz-Date"
+	case "x-amz-security-token":
+		return "X-Amz-Security-Token"
+	case "x-amz-target":
+		return "X-Amz-Target"
+	case "x-amz-user-agent":
+		return "X-Amz-User-Agent"
+	case "x-goog-content-sha256":
+		return "X-Goog-Content-Sha256"
+	case "x-goog-date":
+		return "X-Goog-Date"
+	case "x-acs-action":
+		return "X-Acs-Action"
+	case "x-acs-content-sha256":
+		return "X-Acs-Content-Sha256"
+	case "x-acs-date":
+		return "X-Acs-Date"
+	case "x-acs-signature-nonce":
+		return "X-Acs-Signature-Nonce"
+	case "x-acs-version":
+		return "X-Acs-Version"
+	case "x-sdk-date":
+		return "X-Sdk-Date"
+	case "x-date":
+		return "X-Date"
+	case "x-content-sha256":
+		return "X-Content-Sha256"
+	}
+	for i := range len(name) {
+		if c := name[i]; !canon.TokenChars.Has(c) || 'A' <= c && c <= 'Z' {
+			return ""
 		}
 	}
-	ends[n] = len(out)
-	return string(out), n + 1, nil
+	return canon.HeaderName(name)
 }
-
-const (
-	letterChar = 1 // of a header name in lower case
-	otherChar  = 2
-)
-
-// nameChars has the kind of each character that can stand in a header name in
-// lower case, 0 for the others.
-var nameChars = func() (t [256]byte) {
-	for c := range 256 {
-		switch {
-		case 'a' <= c && c <= 'z':
-			t[c] = letterChar
-		case canon.TokenChars.Has(byte(c)) && (c < 'A' || c > 'Z'):
-			t[c] = otherChar
-		}
-	}
-	return t
-}()
 
 // appendHeader appends the line of one header. A header of the message by the
 // name of Host is never signed: the host is that of the message.
@@ -436,6 +477,9 @@ func checkHost(m *sealwright.Message) error {
 }
 
 func (d *dialect) appendValue(dst []byte, name, v string) ([]byte, error) {
+	if d.headerMode != HeaderLower && isVisible(v) {
+		return append(dst, v...), nil
+	}
 	folded, control := inspect(v)
 	if control >= 0 {
 		return dst, sealwright.Refusef(sealwright.ErrMalformed, "header %s: control character at byte %d", clip(name), control)

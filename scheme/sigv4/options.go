@@ -113,6 +113,8 @@ type dialect struct {
 	keyPrefix string
 	keyName   string
 	scope     []part
+	pinned    string // the scope from its first slash on, if no part of that is free
+	service   string // in pinned
 
 	auth       string // canonical header name, empty if none
 	credential string
@@ -316,7 +318,22 @@ func (d *dialect) setScope(o *Options, p scheme.Params) error {
 			return fmt.Errorf("scope: %q cannot stand in a scope", s.text)
 		}
 	}
+	d.pin()
 	return nil
+}
+
+// pin sets pinned and service if every part but the date is known.
+func (d *dialect) pin() {
+	for _, s := range d.scope[1:] {
+		if s.kind != scopeText {
+			d.pinned, d.service = "", ""
+			return
+		}
+		d.pinned += "/" + s.text
+		if s.name == "service" {
+			d.service = s.text
+		}
+	}
 }
 
 func (d *dialect) setTime(o *Options, _ scheme.Params) error {

@@ -196,8 +196,11 @@ func (d *dialect) split(credential string, p *presented) error {
 	if !isPlain(credential) {
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s holds a control character", d.credential)
 	}
-	rest := credential
-	for i := len(d.scope) - 1; i >= 0; i-- {
+	rest, last := credential, len(d.scope)-1
+	if pinned, ok := strings.CutSuffix(rest, d.pinned); ok && d.pinned != "" {
+		rest, last, p.service = pinned, 0, d.service
+	}
+	for i := last; i >= 0; i-- {
 		cut := strings.LastIndexByte(rest, '/')
 		if cut < 0 || cut == len(rest)-1 {
 			return sealwright.Refusef(sealwright.ErrMalformed, "%s: no %s in the scope", d.credential, d.scope[i].name)
@@ -226,7 +229,8 @@ func (d *dialect) split(credential string, p *presented) error {
 func (d *dialect) fill(m *sealwright.Message, c *sealwright.Claim, p *presented) error {
 	c.KeyID, c.Nonce = p.keyID, ""
 	c.Covers = sealwright.Coverage{Method: true, Time: true, KeyID: p.query}
-	c.Values[atScope], c.Values[atPayload], c.Values[atDeclared], c.Values[atForm] = p.scope, "", "", ""
+	c.Values[atScope], c.Values[atPayload], c.Values[atDeclared] = p.scope, "", ""
+	c.Values[atForm], c.Values[atComplete] = "", ""
 	if err := d.fillTime(c, p); err != nil {
 		return err
 	}

@@ -41,9 +41,10 @@ const (
 	atScope    = iota // date, region, service and end, as the request has them
 	atTime            // the time as the string to sign has it
 	atHeaders         // names of the signed headers, sorted, joined by ;
-	atPayload         // last line of the canonical request; empty: not hashed yet
+	atPayload         // last line of the canonical request; empty: the hash of the body
 	atDeclared        // hash of the body that the request declares and Check compares
 	atForm            // inURL for a signed URL
+	atComplete        // not empty: the canonical request has its last line
 )
 
 const inURL = "url"
@@ -70,7 +71,7 @@ func (d *dialect) Parse(m *sealwright.Message, c *sealwright.Claim) error {
 // so it is derived once a day for each region and service.
 func (d *dialect) Key(k *keyring.Key, c *sealwright.Claim) (*mac.Key, error) {
 	scope := c.Values[atScope]
-	return k.Prepared(d.keyName+scope, func(s secret.Bytes) (*mac.Key, error) { return d.derive(s, scope) })
+	return k.PreparedFor(d.keyName, scope, func(s secret.Bytes) (*mac.Key, error) { return d.derive(s, scope) })
 }
 
 // derive returns the key for the secret after the prefix and one HMAC over
@@ -99,13 +100,10 @@ func (d *dialect) derive(s secret.Bytes, scope string) (*mac.Key, error) {
 	return mac.New(d.mac, step)
 }
 
-// Write implements [sealwright.Scheme]: it writes the string to sign. The
-// canonical request was built by Parse or Prepare.
+// Write implements [sealwright.Scheme]: it writes the string to sign.
 func (d *dialect) Write(w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim, _ int) error {
-	head := len(c.Scratch)
-	buf := append(c.Scratch, d.payloadLine(m, c)...)
-	request := len(buf)
-	buf = append(buf, d.algorithm...)
+	request := d.request(m, c)
+	buf := append(request, d.algorithm...)
 	buf = append(buf, '\n')
 	if !d.untimed {
 		buf = append(buf, c.Values[atTime]...)
@@ -115,19 +113,24 @@ func (d *dialect) Write(w sealwright.Sink, m *sealwright.Message, c *sealwright.
 		buf = append(buf, c.Values[atScope]...)
 		buf = append(buf, '\n')
 	}
-	buf = d.appendHash(buf, buf[:request])
-	_, err := w.Write(buf[request:])
-	c.Scratch = buf[:head]
+	buf = d.appendHash(buf, request)
+	_, err := w.Write(buf[len(request):])
+	c.Scratch = buf[:len(request)]
 	return err
 }
 
-// payloadLine returns the last line of the canonical request. The body is
-// hashed at most once for a message.
-func (d *dialect) payloadLine(m *sealwright.Message, c *sealwright.Claim) string {
-	if c.Values[atPayload] == "" {
-		c.Values[atPayload] = d.hash(m.Body)
+// request returns the canonical request, which Parse or Prepare has built but
+// for its last line. The body is hashed at most once for a message.
+func (d *dialect) request(m *sealwright.Message, c *sealwright.Claim) []byte {
+	if c.Values[atComplete] == "" {
+		c.Values[atComplete] = "yes"
+		if line := c.Values[atPayload]; line != "" {
+			c.Scratch = append(c.Scratch, line...)
+		} else {
+			c.Scratch = d.appendHash(c.Scratch, m.Body)
+		}
 	}
-	return c.Values[atPayload]
+	return c.Scratch
 }
 
 // Check implements [sealwright.Checker]: a declared hash of the body must be
@@ -172,5 +175,5 @@ func CanonicalRequest(s sealwright.Scheme, m sealwright.Message) ([]byte, error)
 	if err := d.Parse(&m, &c); err != nil {
 		return nil, err
 	}
-	return append(c.Scratch, d.payloadLine(&m, &c)...), nil
+	return d.request(&m, &c), nil
 }

@@ -352,3 +352,28 @@ func TestEscherGrace(t *testing.T) {
 		}
 	}
 }
+
+// TestCalendar signs on days over four centuries, among them each end of
+// February, and holds the time of the verdict against package time.
+func TestCalendar(t *testing.T) {
+	days := []time.Time{time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
+	for year := 1970; year < 2410; year++ {
+		march := time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC)
+		days = append(days, march, march.Add(-time.Second), march.AddDate(0, 0, year%366).Add(time.Duration(year)*47*time.Second))
+	}
+	for _, preset := range []string{"aws-sigv4", "alibaba-acs3"} { // the basic and the extended form
+		s := newScheme(t, preset, signParams(preset))
+		for _, day := range days {
+			signer := sealwright.Signer{Scheme: s, Ring: ring(keyID)}
+			m, err := signer.Sign(request(), day)
+			if err != nil {
+				t.Fatalf("%s at %v: %v", preset, day, err)
+			}
+			v := sealwright.Verifier{Scheme: s, Ring: ring(keyID)}
+			verdict, err := v.Verify(m, day)
+			if err != nil || verdict.At != day {
+				t.Fatalf("%s: got %v, %v, want %v", preset, verdict.At, err, day)
+			}
+		}
+	}
+}
