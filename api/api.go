@@ -30,6 +30,7 @@ type Key struct {
 	Version    int          `json:"version" doc:"The version that signs." example:"1"`
 	CreatedAt  time.Time    `json:"created_at"`
 	Versions   []KeyVersion `json:"versions" nullable:"false" doc:"Every version that can verify, ascending."`
+	Warnings   []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`
 }
 
 // KeyVersion describes one version of a key.
@@ -186,6 +187,76 @@ type RequestVerdict struct {
 	Nonce     string     `json:"nonce,omitempty"`
 	Rendering string     `json:"rendering,omitempty" doc:"Which alternative form of the signed bytes matched."`
 	Warnings  []string   `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of the scheme or the key."`
+}
+
+// Diagnose is the body of POST /v1/doctor. With Rejection, what is left out is
+// that of the rejected request; without, Scheme and Request are needed.
+type Diagnose struct {
+	Rejection  string          `json:"rejection,omitempty" doc:"ID of a rejected request, instead of request." example:"5c0e9f3a1b2d-3f"`
+	Scheme     string          `json:"scheme,omitempty" doc:"ID of the scheme that is configured." example:"github"`
+	Params     json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme, as of requests/verify."`
+	Key        string          `json:"key,omitempty" doc:"Name of the configured key, whose version that signs comes first; by default the first of keys." example:"orders"`
+	Keys       []string        `json:"keys,omitempty" nullable:"false" maxItems:"200" doc:"Names of further keys that may have signed; by default all of the tenant. At most 200 versions are tried."`
+	KeyID      string          `json:"key_id,omitempty" doc:"The ID under which the scheme knows the configured key, by default that of the key."`
+	PublicURL  string          `json:"public_url,omitempty" maxLength:"8192" doc:"Whole URL by which the sender knows the receiver." example:"https://example.com/hook"`
+	KnownHosts []string        `json:"known_hosts,omitempty" nullable:"false" maxItems:"64" doc:"Hosts that are the receiver's own."`
+	Now        json.RawMessage `json:"now,omitempty" doc:"When the request was verified, as Unix seconds or in RFC 3339; by default the time of the server."`
+	Request    *Request        `json:"request,omitempty" doc:"The request as it was received."`
+}
+
+// Diagnosis is the answer of POST /v1/doctor. It is for operators and must not
+// reach whoever sent the request. It names secrets and never shows them.
+type Diagnosis struct {
+	Verdict     string     `json:"verdict" enum:"proven,request_fine,time,evidence,unknown" doc:"proven: a hypothesis reproduces the received value; request_fine: the request verifies; time: the MAC is right, the time is not; evidence: facts speak without proof; unknown: nothing explains the value." example:"proven"`
+	Cause       string     `json:"cause,omitempty" doc:"In a word." example:"body.newlines"`
+	Cause2      string     `json:"cause2,omitempty" doc:"Second fault, where two together explain the value."`
+	Secret      string     `json:"secret,omitempty" doc:"Name and version of the key that signed." example:"orders v1"`
+	Danger      bool       `json:"danger" doc:"The received value authenticates nothing, or a secret is exposed."`
+	Explanation string     `json:"explanation"`
+	Fix         string     `json:"fix,omitempty"`
+	Notes       []string   `json:"notes,omitempty" nullable:"false" doc:"Facts that need no secret."`
+	Hypotheses  int        `json:"hypotheses" doc:"How many were tried." example:"412"`
+	Secrets     int        `json:"secrets" doc:"With how many versions of keys." example:"3"`
+	Diff        *BytesDiff `json:"diff,omitempty" doc:"First difference between what was signed and what was seen."`
+
+	Scheme     string `json:"scheme" example:"github"`
+	Configured string `json:"configured" doc:"The version that counted as configured." example:"orders v2"`
+	Omitted    int    `json:"omitted,omitempty" doc:"Versions of keys that were not tried, since at most 200 are; name those that matter in keys."`
+	Rejection  string `json:"rejection,omitempty" doc:"ID of the rejected request that was diagnosed."`
+}
+
+// BytesDiff is the first difference between two byte strings, with a few bytes
+// around it.
+type BytesDiff struct {
+	Offset      int    `json:"offset" doc:"Of the first byte that differs."`
+	Signed      string `json:"signed"`
+	Seen        string `json:"seen"`
+	SignedBytes int    `json:"signed_bytes" doc:"Length of the whole."`
+	SeenBytes   int    `json:"seen_bytes"`
+}
+
+// Rejection is a request that POST /v1/requests/verify found not to be valid.
+// In a [RejectionList] it has no Request.
+type Rejection struct {
+	ID       string          `json:"id" doc:"As the request_id in the log." example:"5c0e9f3a1b2d-3f"`
+	At       time.Time       `json:"at" doc:"When it was rejected."`
+	Now      time.Time       `json:"now" doc:"At which time it was verified; other than at if the caller gave one."`
+	Scheme   string          `json:"scheme" example:"github"`
+	Key      string          `json:"key" doc:"Name of the key." example:"orders"`
+	KeyID    string          `json:"key_id,omitempty" doc:"If the caller gave one."`
+	Params   json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme. Those with secret in their name show [secret]."`
+	Reason   string          `json:"reason" doc:"In a word." example:"wrong-signature"`
+	Detail   string          `json:"detail,omitempty" doc:"The reason with its place in the request."`
+	Bytes    int             `json:"bytes" doc:"Length of the body."`
+	Complete bool            `json:"complete" doc:"Whether the whole request was kept; only then it can be diagnosed."`
+	Request  *Request        `json:"request,omitempty" doc:"The request; its body is cut, or all of it missing, if it is not complete."`
+}
+
+// RejectionList is one page of GET /v1/rejections, the newest first.
+type RejectionList struct {
+	Keep       int         `json:"keep" doc:"How many the server keeps, 0 if it keeps none." example:"100"`
+	Items      []Rejection `json:"items" nullable:"false"`
+	NextCursor string      `json:"next_cursor,omitempty" doc:"Give it as the parameter cursor to get the next page; absent at the end."`
 }
 
 // Coverage says what a signature protects.

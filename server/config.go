@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -33,6 +34,10 @@ type Config struct {
 	BatchBody int64  // bytes of the JSON body of sign, verify and requests; default 16 MiB
 	Items     int    // of a batch; default 1,000
 
+	Diagnosis    time.Duration // how long one may take, 10 ms to 30 s; default 2 s
+	Rejections   int           // rejected requests that are kept in memory; default 0: none
+	RejectedBody int64         // bytes of their bodies; default 64 KiB
+
 	Version string            // of the program; default devel
 	Stdout  io.Writer         // for the person who starts it; nil means os.Stdout
 	Stderr  io.Writer         // for the log; nil means os.Stderr
@@ -46,11 +51,17 @@ const (
 	minBody       = 1 << 10
 	maxBody       = 64 << 20
 	maxItems      = 10_000
+
+	minDiagnosis     = 10 * time.Millisecond
+	maxDiagnosis     = 30 * time.Second
+	maxRejections    = 10_000
+	maxRejectedBody  = 1 << 20
+	maxRejectedBytes = 1 << 30 // of all rejections together
 )
 
 // File is the form of the configuration file. Every member may be missing or
 // empty.
-// Sizes are bytes, or a number with KiB or MiB.
+// Sizes are bytes, or a number with KiB or MiB; times are a number with ms or s.
 //
 //	listen: 127.0.0.1:8470
 //	data: ./data
@@ -63,6 +74,10 @@ const (
 //	  body: 1MiB
 //	  batch_body: 16MiB
 //	  items: 1000
+//	  diagnosis: 2s
+//	rejections:
+//	  keep: 0
+//	  body: 64KiB
 type File struct {
 	Listen  Setting `yaml:"listen"`
 	Data    Setting `yaml:"data"`
@@ -76,7 +91,12 @@ type File struct {
 		Body      Setting `yaml:"body"`
 		BatchBody Setting `yaml:"batch_body"`
 		Items     Setting `yaml:"items"`
+		Diagnosis Setting `yaml:"diagnosis"`
 	} `yaml:"limits"`
+	Rejections struct {
+		Keep Setting `yaml:"keep"`
+		Body Setting `yaml:"body"`
+	} `yaml:"rejections"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -126,6 +146,12 @@ func (c Config) resolve() (Config, error) {
 	c.Body = s.number("limits.body", c.Body, f.Limits.Body, 1<<20, minBody, maxBody)
 	c.BatchBody = s.number("limits.batch_body", c.BatchBody, f.Limits.BatchBody, 16<<20, minBody, maxBody)
 	c.Items = int(s.number("limits.items", int64(c.Items), f.Limits.Items, 1000, 1, maxItems))
+	c.Diagnosis = s.duration("limits.diagnosis", c.Diagnosis, f.Limits.Diagnosis, 2*time.Second, minDiagnosis, maxDiagnosis)
+	c.Rejections = int(s.number("rejections.keep", int64(c.Rejections), f.Rejections.Keep, 0, 0, maxRejections))
+	c.RejectedBody = s.number("rejections.body", c.RejectedBody, f.Rejections.Body, 64<<10, minBody, maxRejectedBody)
+	if total := int64(c.Rejections) * c.RejectedBody; total > maxRejectedBytes {
+		s.check("rejections.keep", f.Rejections.Keep, fmt.Errorf("got %d of %d bytes, want at most %d bytes together", c.Rejections, c.RejectedBody, maxRejectedBytes))
+	}
 	if c.Version == "" {
 		c.Version = "devel"
 	}
@@ -223,6 +249,24 @@ func (s *settings) number(name string, set int64, from Setting, fallback, least,
 		s.check(name, from, fmt.Errorf("got %d, want %d to %d", n, least, most))
 	}
 	return n
+}
+
+func (s *settings) duration(name string, set time.Duration, from Setting, fallback, least, most time.Duration) time.Duration {
+	d := set
+	if set == 0 {
+		if from.Line == 0 {
+			return fallback
+		}
+		var err error
+		if d, err = time.ParseDuration(from.Text); err != nil {
+			s.check(name, from, fmt.Errorf("got %q, want a number with ms or s", from.Text))
+			return fallback
+		}
+	}
+	if d < least || d > most {
+		s.check(name, from, fmt.Errorf("got %v, want %v to %v", d, least, most))
+	}
+	return d
 }
 
 func parseSize(text string) (int64, error) {

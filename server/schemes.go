@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/scheme"
 )
@@ -64,13 +63,4 @@ func loadScheme(file string) (*scheme.Definition, error) {
 		return nil, err
 	}
 	return scheme.Load(data, catalogue.Codes())
-}
-
-// compile returns the scheme with this ID.
-func (s schemes) compile(id string, p scheme.Params) (sealwright.Scheme, error) {
-	d := s[id]
-	if d == nil {
-		return nil, fmt.Errorf("no scheme %q", id)
-	}
-	return d.New(p)
 }

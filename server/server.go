@@ -57,6 +57,9 @@ type database interface {
 // is an error, also one of the start: before Run changes anything it checks its
 // configuration and itself, and a root key that does not fit the store stops it
 // before it writes.
+//
+// While Run serves, SIGHUP makes it read the root key again and wrap the data
+// keys under the newest one.
 func Run(ctx context.Context, c Config) error {
 	c, err := c.resolve()
 	if err != nil {
@@ -93,21 +96,22 @@ func openStore(ctx context.Context, c Config) (database, error) {
 }
 
 // openKeys opens the root key and the keys.
-func openKeys(ctx context.Context, c Config, db database) (*custody.Service, error) {
+func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *local.Wrapper, error) {
 	used, err := custody.RootKeyIDs(ctx, db)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := local.LoadOrCreate(filepath.Join(c.Data, rootKeyFile), used)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return custody.Open(ctx, custody.Options{Store: db, Wrapper: root})
+	keys, err := custody.Open(ctx, custody.Options{Store: db, Wrapper: root})
+	return keys, root, err
 }
 
 // serve runs a server on an open store.
 func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) error {
-	keys, err := openKeys(ctx, c, db)
+	keys, root, err := openKeys(ctx, c, db)
 	if err != nil {
 		return err
 	}
@@ -119,7 +123,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if n, err := keys.Rewrap(ctx, system); err != nil {
 		return err
 	} else if n > 0 {
-		log.Info("data keys are wrapped under the newest root key", "data_keys", n)
+		log.Info(msgRewrapped, "data_keys", n)
 	}
 	token, created, err := openAdminToken(ctx, db, filepath.Join(c.Data, tokenFile), time.Now())
 	if err != nil {
@@ -127,14 +131,19 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	}
 	var ready atomic.Bool
 	api, err := rest.New(rest.Options{
-		Keys: keys, Authenticate: token.authenticate, Scheme: known.compile,
+		Keys: keys, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Version: c.Version,
-		Limits: rest.Limits{Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout},
+		Limits: rest.Limits{
+			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
+			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
+		},
 	})
 	if err != nil {
 		return err
 	}
+	stopRotating := rotator{file: filepath.Join(c.Data, rootKeyFile), db: db, root: root, keys: keys, log: log}.start(ctx)
+	defer stopRotating()
 	return listen(ctx, c, l, api, log, &ready, created)
 }
 

@@ -42,9 +42,13 @@ const (
 	KeySign    Action = "key.sign"
 	KeyVerify  Action = "key.verify"
 	RootRewrap Action = "root.rewrap"
+
+	// RequestDiagnose is to learn why a request does not verify, and to see the
+	// requests that were rejected. Verifying does not include it.
+	RequestDiagnose Action = "request.diagnose"
 )
 
-var actions = []Action{KeyCreate, KeyRead, KeyRotate, KeyDelete, KeyReveal, KeySign, KeyVerify, RootRewrap}
+var actions = []Action{KeyCreate, KeyRead, KeyRotate, KeyDelete, KeyReveal, KeySign, KeyVerify, RootRewrap, RequestDiagnose}
 
 // Allow returns nil if caller may do action to the named key of tenant, and an
 // error of kind [fault.Denied] otherwise, which does not tell whether the key

@@ -25,6 +25,8 @@ func TestAllow(t *testing.T) {
 		{"AdminInItsTenant", admin, access.KeyCreate, access.DefaultTenant, true},
 		{"AdminSigns", admin, access.KeySign, access.DefaultTenant, true},
 		{"AdminRewraps", admin, access.RootRewrap, access.DefaultTenant, true},
+		{"AdminDiagnoses", admin, access.RequestDiagnose, access.DefaultTenant, true},
+		{"AdminDiagnosesInAnotherTenant", admin, access.RequestDiagnose, "other", false},
 		{"AdminInAnotherTenant", admin, access.KeyRead, "other", false},
 		{"AdminInNoTenant", admin, access.KeyRead, "", false},
 		{"UnknownAction", admin, "key.destroy", access.DefaultTenant, false},

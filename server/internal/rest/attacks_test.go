@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/rest"
 )
 
@@ -282,6 +284,44 @@ func TestA26(t *testing.T) {
 	}
 }
 
+// A secret that anybody can read in the examples of a scheme, or that is short,
+// is taken only with a warning, in the answer and in the log.
+func TestA26_SampleSecretIsWarnedOf(t *testing.T) {
+	f := start(t, func(o *rest.Options) {
+		o.Sample = func(s secret.Bytes) (string, bool) { return "github", string(s.Expose()) == githubSecret }
+	})
+	tests := []struct {
+		name, material, members string
+		want                    []string // a part of each warning
+	}{
+		{"sample", githubSecret, "", []string{`published sample, it stands in the examples of scheme "github"`}},
+		{"of-15-bytes", "fifteen bytes !", "", []string{"15 bytes"}},
+		{"of-16-bytes", "sixteen bytes !!", "", nil},
+		{"of-1-byte", "x", `,"allow_weak":true`, []string{"1 bytes"}},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			k := decode[api.Key](t, f.must(t, "POST", "/v1/keys",
+				`{"name":"`+tt.name+`","material":"`+base64.StdEncoding.EncodeToString([]byte(tt.material))+`"`+tt.members+`}`))
+			id := f.last(t, i+1).RequestID
+			if len(k.Warnings) != len(tt.want) || strings.Contains(f.log.String(), id) != (len(tt.want) > 0) {
+				t.Fatalf("got %q, want %q; logged %s", k.Warnings, tt.want, f.log)
+			}
+			for j, want := range tt.want {
+				if !strings.Contains(k.Warnings[j], want) || strings.Contains(k.Warnings[j], tt.material) {
+					t.Errorf("got %q, want %q", k.Warnings[j], want)
+				}
+			}
+		})
+	}
+	if strings.Contains(f.log.String(), githubSecret) {
+		t.Error("the log has the secret")
+	}
+	if k := decode[api.Key](t, f.must(t, "POST", "/v1/keys", `{"name":"random"}`)); k.Warnings != nil {
+		t.Errorf("random secret: got %q", k.Warnings)
+	}
+}
+
 // An unknown key ID or version answers like a wrong tag: the same status, the
 // same header fields and members, apart from what the signature itself said.
 func TestA28(t *testing.T) {
@@ -382,7 +422,7 @@ func TestA05Requests(t *testing.T) {
 		`{"name":1e999}`, `{"name":"a","material":5}`, `{"scheme":"github","key":"jefe","now":1e400,"request":{"method":"G","url":"https://a"}}`,
 		`{"scheme":"github","key":"jefe","params":null,"request":{"method":"\u0000","url":"https://\u0000","headers":{"":[""]}}}`,
 	}
-	for _, path := range []string{"/v1/keys", "/v1/keys/jefe/sign", "/v1/keys/jefe/verify", "/v1/requests/sign", "/v1/requests/verify"} {
+	for _, path := range []string{"/v1/keys", "/v1/keys/jefe/sign", "/v1/keys/jefe/verify", "/v1/requests/sign", "/v1/requests/verify", "/v1/doctor"} {
 		for i, body := range bodies {
 			a := f.do(t, "POST", path, body)
 			if a.status >= 500 || (a.status >= 400 && a.header.Get("Content-Type") != "application/problem+json") {
@@ -406,6 +446,7 @@ func TestWrongMethods(t *testing.T) {
 	tests := map[string]string{
 		"/v1/keys": "GET, HEAD, POST", "/v1/keys/a": "DELETE, GET, HEAD", "/v1/keys/a/rotate": "POST", "/v1/keys/a/reveal": "POST", "/v1/keys/a/sign": "POST",
 		"/v1/keys/a/verify": "POST", "/v1/requests/sign": "POST", "/v1/requests/verify": "POST", "/healthz": "GET, HEAD", "/readyz": "GET, HEAD",
+		"/v1/doctor": "POST", "/v1/rejections": "GET, HEAD", "/v1/rejections/a": "GET, HEAD",
 		"/metrics": "GET, HEAD", "/openapi.json": "GET, HEAD",
 	}
 	for path, allow := range tests {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 
@@ -42,6 +43,8 @@ func (a *API) control() error {
 	skin := huma.NewAPI(config, adapter{a, registry})
 	a.keyOperations(skin)
 	a.requestOperations(skin)
+	a.doctorOperations(skin)
+	a.rejectionOperations(skin)
 	describeMessages(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem
 		delete(registry.Map(), name)
@@ -164,7 +167,7 @@ func problems(ctx huma.Context, _ string, v any) (any, error) {
 // fails returns err for Huma. Its cause goes to the log.
 func (a *API) fails(ctx context.Context, err error) error {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, p) {
 		x := exchangeOf(ctx)
 		a.o.Log.Error("operation failed", "op", x.op.Name, "request_id", x.op.RequestID, "error", err.Error())
 	}

@@ -37,6 +37,12 @@ type Operation struct {
 	Bytes     int64  // of the messages
 	Start     time.Time
 	Duration  time.Duration
+
+	// Of a diagnosis: its verdict and cause, in words of the program, and how
+	// many hypotheses were tried.
+	Verdict    string
+	Cause      string
+	Hypotheses int
 }
 
 // unknownOperation is the name of what is no operation.

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/scheme"
@@ -26,6 +25,31 @@ import (
 )
 
 const token = "swt_for-tests"
+
+// presets returns all of them, loaded once.
+var presets = sync.OnceValue(func() map[string]*scheme.Definition {
+	all := map[string]*scheme.Definition{}
+	for _, id := range catalogue.Names() {
+		d, err := catalogue.Definition(id)
+		if err != nil {
+			panic(err)
+		}
+		all[id] = d
+	}
+	return all
+})
+
+// coded returns a definition whose scheme is what construct makes. It has the
+// parameters a and b.
+func coded(t *testing.T, id string, construct scheme.Constructor) map[string]*scheme.Definition {
+	t.Helper()
+	d, err := scheme.Parse([]byte(`{"id":"`+id+`","tier":"unverified","direction":"generic","source":"this test","doc":"A scheme in code.",
+		"params":{"a":{"doc":"any"},"b":{"doc":"any","list":true}},"code":"coded"}`), map[string]scheme.Constructor{"coded": construct})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]*scheme.Definition{id: d}
+}
 
 // fixture is an API behind a real HTTP server, on a store in memory.
 type fixture struct {
@@ -54,7 +78,7 @@ func start(t *testing.T, edit func(*rest.Options)) *fixture {
 		Authenticate: func(s string) (access.Caller, bool) {
 			return access.Administrator(), s == token
 		},
-		Scheme: func(id string, p scheme.Params) (sealwright.Scheme, error) { return catalogue.New(id, p) },
+		Schemes: presets(),
 		Record: func(op rest.Operation) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

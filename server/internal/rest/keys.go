@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,6 +61,9 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 		return nil, a.fails(ctx, err)
 	}
 	answer := x.describe(k)
+	if answer.Body.Warnings = a.weaknesses(material); len(answer.Body.Warnings) > 0 {
+		a.o.Log.Warn("imported a weak secret", "key", k.Name, "request_id", x.op.RequestID, "why", strings.Join(answer.Body.Warnings, "; "))
+	}
 	answer.Location = "/v1/keys/" + k.Name
 	return answer, nil
 }
@@ -79,6 +83,27 @@ func readMaterial(text *string) (secret.Bytes, error) {
 	}
 	defer clear(raw)
 	return secret.New(raw), nil
+}
+
+// fewBytes is the length in bytes below which a secret can be guessed by who
+// has much time.
+const fewBytes = 16
+
+// weaknesses returns what is to be said against an imported secret.
+func (a *API) weaknesses(material secret.Bytes) []string {
+	if material.IsZero() {
+		return nil
+	}
+	var list []string
+	if n := material.Len(); n < fewBytes {
+		list = append(list, fmt.Sprintf("the secret has %d bytes, fewer than %d: it may be guessed", n, fewBytes))
+	}
+	if a.o.Sample != nil {
+		if id, ok := a.o.Sample(material); ok {
+			list = append(list, fmt.Sprintf("the secret is a published sample, it stands in the examples of scheme %q: anybody can sign with it", id))
+		}
+	}
+	return list
 }
 
 // describe returns k as the API shows it, and notes it for the log.

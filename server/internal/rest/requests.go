@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/server/internal/access"
@@ -38,6 +40,7 @@ type requestInput struct{ Body api.HTTPRequest }
 // work is what a request for a scheme asks for, read and found.
 type work struct {
 	scheme  *compiled
+	params  scheme.Params
 	key     *custody.Key
 	ring    *keyring.Ring
 	now     time.Time
@@ -65,17 +68,26 @@ func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Actio
 		return nil, problemOf(invalid("body.request", "%v", err))
 	}
 	x.op.Bytes = int64(len(w.message.Body))
-	var params scheme.Params
-	if len(in.Params) > 0 {
-		if err := json.Unmarshal(in.Params, &params); err != nil {
-			return nil, problemOf(invalid("body.params", "want an object of texts, numbers, booleans and lists of them"))
-		}
+	if w.params, err = readParams(in.Params); err != nil {
+		return nil, err
 	}
-	if w.scheme, err = a.schemes.get(in.Scheme, params); err != nil {
+	if w.scheme, err = a.schemes.get(in.Scheme, w.params); err != nil {
 		return nil, problemOf(invalid("body.scheme", "%v", err))
 	}
 	x.op.Scheme = loggable(in.Scheme)
 	return w, nil
+}
+
+// readParams reads the parameters of a scheme, nil for none.
+func readParams(raw json.RawMessage) (scheme.Params, error) {
+	var p scheme.Params
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return nil, problemOf(invalid("body.params", "want an object of texts, numbers, booleans and lists of them"))
+	}
+	return p, nil
 }
 
 // renamed returns the ring of k with another key ID in all its versions, the
@@ -161,6 +173,10 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 	x.op.Outcome, x.op.Reason, x.op.Version = "valid", string(v.Reason), v.Version
 	if !v.Valid {
 		x.op.Outcome = "invalid"
+		a.rejections.add(rejection{
+			id: x.op.RequestID, tenant: w.key.Tenant, at: x.op.Start, now: w.now, scheme: in.Body.Scheme, key: w.key.Name, keyID: in.Body.KeyID,
+			params: w.params, reason: string(v.Reason), detail: v.Detail, message: w.message,
+		})
 	}
 	if v.Algorithm.Valid() {
 		x.op.Algorithm = v.Algorithm.String()
@@ -188,7 +204,7 @@ type compiled struct {
 // schemeCache keeps compiled schemes, since compiling one costs far more than
 // using it. When it is full an arbitrary one gives way.
 type schemeCache struct {
-	compile func(id string, p scheme.Params) (sealwright.Scheme, error)
+	definitions map[string]*scheme.Definition
 
 	mu   sync.RWMutex
 	kept map[string]*compiled // by ID and parameters in JSON
@@ -206,7 +222,11 @@ func (c *schemeCache) get(id string, p scheme.Params) (*compiled, error) {
 	if kept != nil {
 		return kept, nil
 	}
-	s, err := c.compile(id, p)
+	d := c.definitions[id]
+	if d == nil {
+		return nil, noScheme(id)
+	}
+	s, err := d.New(p)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +247,14 @@ func (c *schemeCache) get(id string, p scheme.Params) (*compiled, error) {
 	}
 	c.kept[name] = made
 	return made, nil
+}
+
+// noScheme says why there is no scheme of this ID.
+func noScheme(id string) error {
+	if r, ok := catalogue.Refused(id); ok {
+		return fmt.Errorf("there is no scheme %q: %s", id, r.Reason)
+	}
+	return fmt.Errorf("no scheme %q", loggable(id))
 }
 
 // maxSchemeName bounds the memory of the cache: longer parameters are compiled

@@ -186,10 +186,10 @@ func TestRequestRefuses(t *testing.T) {
 func TestSchemesAreCompiledOnce(t *testing.T) {
 	compiled := 0
 	f := start(t, func(o *rest.Options) {
-		o.Scheme = func(id string, p scheme.Params) (sealwright.Scheme, error) {
+		o.Schemes = coded(t, "github", func(*scheme.Definition, scheme.Params) (sealwright.Scheme, error) {
 			compiled++ // requests come one after the other
 			return catalogue.New("github", nil)
-		}
+		})
 	})
 	f.withGithub(t)
 	verify := func(params string) {

@@ -10,13 +10,16 @@
 package rest
 
 import (
+	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/doctor"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
@@ -30,6 +33,16 @@ type Limits struct {
 	Body      int64 // bytes of the body of a control operation; default 1 MiB
 	BatchBody int64 // bytes of the JSON body of sign, verify and whole HTTP requests; default 16 MiB
 	Items     int   // of a batch; default 1,000
+
+	// Diagnosis is how long one may take; then it says what it found until
+	// there. Default 2 seconds.
+	Diagnosis time.Duration
+
+	// Rejections is how many rejected requests are kept in memory; 0 means
+	// none. RejectedBody is the size in bytes up to which their bodies are
+	// kept; default 64 KiB.
+	Rejections   int
+	RejectedBody int64
 
 	// Progress is how long a client may take for each 64 KiB of a body, and for
 	// taking the answer; default 60 seconds.
@@ -46,6 +59,12 @@ func (l Limits) withDefaults() Limits {
 	if l.Items == 0 {
 		l.Items = 1000
 	}
+	if l.Diagnosis == 0 {
+		l.Diagnosis = 2 * time.Second
+	}
+	if l.RejectedBody == 0 {
+		l.RejectedBody = 64 << 10
+	}
 	if l.Progress == 0 {
 		l.Progress = time.Minute
 	}
@@ -60,8 +79,16 @@ type Options struct {
 	// every wrong one.
 	Authenticate func(token string) (access.Caller, bool)
 
-	// Scheme returns the scheme with this ID, compiled with the parameters.
-	Scheme func(id string, p scheme.Params) (sealwright.Scheme, error)
+	// Schemes are the presets and those of the operator, by ID. They must not
+	// change.
+	Schemes map[string]*scheme.Definition
+
+	// Sample returns the ID of a scheme in whose examples this secret stands,
+	// and false if it is no published one; nil means that none is known.
+	Sample func(secret.Bytes) (id string, ok bool)
+
+	// Diagnose says why a request does not verify; nil means doctor.Diagnose.
+	Diagnose func(context.Context, doctor.Input) doctor.Diagnosis
 
 	Record  func(Operation)  // called once for each request below /v1
 	Log     *slog.Logger     // for what the caller may not see; nil means slog.Default
@@ -82,6 +109,10 @@ type API struct {
 	cursors   *mac.Key
 	schemes   schemeCache
 	openAPI   []byte
+
+	others     []*scheme.Definition // all schemes, for the doctor
+	diagnoses  chan struct{}        // has one element for each diagnosis under way
+	rejections *rejections
 }
 
 // New returns the API. It returns an error if its own description cannot be
@@ -94,13 +125,20 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Diagnose == nil {
+		o.Diagnose = doctor.Diagnose
+	}
 	cursors, err := mac.New(mac.SHA256, secret.Random(32))
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
 		o: o, mux: http.NewServeMux(), methods: map[string][]string{}, requests: newRequestIDs(), cursors: cursors,
-		schemes: schemeCache{compile: o.Scheme},
+		schemes: schemeCache{definitions: o.Schemes}, diagnoses: make(chan struct{}, maxDiagnoses),
+		rejections: newRejections(o.Limits.Rejections, int(o.Limits.RejectedBody)),
+	}
+	for _, id := range slices.Sorted(maps.Keys(o.Schemes)) {
+		a.others = append(a.others, o.Schemes[id])
 	}
 	a.exchanges.New = func() any { return new(exchange) }
 	a.handle(http.MethodPost, pathSign, "sign", (*API).sign)

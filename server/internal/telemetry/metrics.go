@@ -14,7 +14,8 @@ import (
 var (
 	names = []string{
 		"sign", "verify", "requests.sign", "requests.verify",
-		"keys.create", "keys.list", "keys.get", "keys.rotate", "keys.delete", "keys.reveal", other,
+		"keys.create", "keys.list", "keys.get", "keys.rotate", "keys.delete", "keys.reveal",
+		"doctor", "rejections.list", "rejections.get", other,
 	}
 	outcomes = []string{"ok", "valid", "invalid", "refused", "error", other}
 )

@@ -34,6 +34,12 @@ type Operation struct {
 	Bytes     int64  // of the messages
 	Start     time.Time
 	Duration  time.Duration
+
+	// Of a diagnosis: its verdict and cause, in words of the program, and how
+	// many hypotheses were tried.
+	Verdict    string
+	Cause      string
+	Hypotheses int
 }
 
 // Options are what [New] needs. The zero value logs JSON from level info on.
@@ -98,6 +104,11 @@ func (r *Recorder) Record(op Operation) {
 	l.str("scheme", op.Scheme)
 	l.str("outcome", op.Outcome)
 	l.str("reason", op.Reason)
+	if op.Verdict != "" {
+		l.str("verdict", op.Verdict)
+		l.str("cause", op.Cause)
+		l.num("hypotheses", int64(op.Hypotheses))
+	}
 	l.num("status", int64(op.Status))
 	if op.Items != 0 {
 		l.num("items", int64(op.Items))

@@ -42,6 +42,7 @@ func TestLine(t *testing.T) {
 	refused := telemetry.Operation{RequestID: "r-2", Name: "keys.get", Outcome: "refused", Reason: "unauthorized", Status: 401, Start: start}
 	batch := signed
 	batch.Items, batch.Valid, batch.Failed, batch.Scheme = 5, 3, 1, "github"
+	diagnosis := telemetry.Operation{Name: "doctor", Outcome: "ok", Status: 200, Start: start, Verdict: "proven", Cause: "body.newlines", Hypotheses: 7}
 	tests := []struct {
 		name string
 		op   telemetry.Operation
@@ -54,6 +55,13 @@ func TestLine(t *testing.T) {
 				`"version":2,"algorithm":"hmac-sha256","outcome":"ok","status":200,"bytes":1024,"latency_us":1234,"request_id":"r-1"}`,
 			`time=2026-01-02T03:04:05.678Z level=INFO msg=operation op=sign caller=admin key=orders key_id=O1 ` +
 				`version=2 algorithm=hmac-sha256 outcome=ok status=200 bytes=1024 latency_us=1234 request_id=r-1`,
+		},
+		{
+			"Diagnosis", diagnosis,
+			`{"time":"2026-01-02T03:04:05.678900Z","level":"INFO","msg":"operation","op":"doctor","outcome":"ok","verdict":"proven",` +
+				`"cause":"body.newlines","hypotheses":7,"status":200,"bytes":0,"latency_us":0}`,
+			`time=2026-01-02T03:04:05.678Z level=INFO msg=operation op=doctor outcome=ok verdict=proven ` +
+				`cause=body.newlines hypotheses=7 status=200 bytes=0 latency_us=0`,
 		},
 		{
 			"WhatIsNotKnownIsLeftOut", refused,
