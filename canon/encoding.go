@@ -8,6 +8,7 @@ package canon
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -56,16 +57,25 @@ func (e Encoding) String() string {
 
 var errTooLong = errors.New("longer than allowed")
 
+// The encodings refuse bits behind the end; encoding is the same with and
+// without Strict.
+var (
+	base64Std    = base64.StdEncoding.Strict()
+	base64StdRaw = base64.RawStdEncoding.Strict()
+	base64URL    = base64.URLEncoding.Strict()
+	base64URLRaw = base64.RawURLEncoding.Strict()
+)
+
 func (e Encoding) base64() *base64.Encoding {
 	switch e {
 	case Base64:
-		return base64.StdEncoding
+		return base64Std
 	case Base64Raw:
-		return base64.RawStdEncoding
+		return base64StdRaw
 	case Base64URL:
-		return base64.URLEncoding
+		return base64URL
 	case Base64URLRaw:
-		return base64.RawURLEncoding
+		return base64URLRaw
 	}
 	return nil
 }
@@ -101,38 +111,78 @@ func (e Encoding) Decode(dst []byte, text string) (int, error) {
 		if len(text)/2 > len(dst) {
 			return 0, errTooLong
 		}
-		digits := &nibbles[e]
-		for i := 0; i < len(text); i += 2 {
-			hi, lo := digits[text[i]], digits[text[i+1]]
-			if hi|lo > 15 {
-				return 0, fmt.Errorf("not %v at byte %d", e, i)
-			}
-			dst[i/2] = hi<<4 | lo
-		}
-		return len(text) / 2, nil
+		return e.decodeHex(dst[:len(text)/2], text)
 	case Base64, Base64Raw, Base64URL, Base64URLRaw:
-		if i := strings.IndexAny(text, "\r\n"); i >= 0 { // encoding/base64 would skip them
-			return 0, fmt.Errorf("not %v at byte %d", e, i)
-		}
-		enc := e.base64()
-		if enc.DecodedLen(len(text)) > len(dst)+2 {
-			return 0, errTooLong
-		}
-		var in, out [256]byte
-		src, room := in[:0], out[:]
-		if len(text) > len(in) {
-			src, room = make([]byte, 0, len(text)), make([]byte, enc.DecodedLen(len(text)))
-		}
-		n, err := enc.Strict().Decode(room, append(src, text...))
-		if err != nil {
-			return 0, fmt.Errorf("not %v: %w", e, err)
-		}
-		if n > len(dst) {
-			return 0, errTooLong
-		}
-		return copy(dst, room[:n]), nil
+		return e.decodeBase64(dst, text)
 	}
 	return 0, fmt.Errorf("unknown encoding %d", uint8(e))
+}
+
+func (e Encoding) decodeBase64(dst []byte, text string) (int, error) {
+	for _, c := range [...]byte{'\r', '\n'} { // encoding/base64 would skip them
+		if i := strings.IndexByte(text, c); i >= 0 {
+			return 0, fmt.Errorf("not %v at byte %d", e, i)
+		}
+	}
+	enc := e.base64()
+	size := enc.DecodedLen(len(text))
+	if size > len(dst)+2 {
+		return 0, errTooLong
+	}
+	var in [128]byte
+	src, room := append(in[:0], text...), dst
+	if size > len(dst) { // perhaps for padding only
+		room = make([]byte, size)
+	}
+	n, err := enc.Decode(room, src)
+	if err != nil {
+		return 0, fmt.Errorf("not %v: %w", e, err)
+	}
+	if n > len(dst) {
+		return 0, errTooLong
+	}
+	return copy(dst, room[:n]), nil
+}
+
+// decodeHex fills dst from twice as many digits. Lower-case ones are read eight
+// at a time, since tags in hex are the most frequent.
+func (e Encoding) decodeHex(dst []byte, text string) (int, error) {
+	n, digits := 0, &nibbles[e]
+	for e == Hex && n+4 <= len(dst) {
+		four, ok := fourOfHex(text[2*n:])
+		if !ok {
+			break // below, which finds the place
+		}
+		binary.LittleEndian.PutUint32(dst[n:], four)
+		n += 4
+	}
+	for ; n < len(dst); n++ {
+		hi, lo := digits[text[2*n]], digits[text[2*n+1]]
+		if hi|lo > 15 {
+			return 0, fmt.Errorf("not %v at byte %d", e, 2*n)
+		}
+		dst[n] = hi<<4 | lo
+	}
+	return n, nil
+}
+
+// fourOfHex returns the bytes that the first eight lower-case digits of s stand
+// for, the first one lowest. It works on all digits at once, each in its byte of
+// a word: a letter has the bit 0x40, and what came out must, written as digits
+// again, be what went in.
+func fourOfHex(s string) (four uint32, ok bool) {
+	const ones = 0x0101010101010101
+	_ = s[7]
+	in := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	x := in&(0x0f*ones) + 9*(in>>6&ones)
+	above9 := (x + 0x76*ones) >> 7 & ones
+	if x+'0'*ones+('a'-'0'-10)*above9 != in || x&(0x10*ones) != 0 {
+		return 0, false
+	}
+	x = (x<<4 | x>>8) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16), true
 }
 
 // nibbles has the value of each hex digit, 0xff for other bytes, in the

@@ -355,3 +355,23 @@ func ExampleEncoding_Decode() {
 	// 0 not hex at byte 2
 	// 0 not hex: odd length 3
 }
+
+// TestHexWords holds every byte at every place of sixteen digits against
+// package hex, since digits are read eight at a time.
+func TestHexWords(t *testing.T) {
+	for at := range 16 {
+		for c := range 256 {
+			text := []byte("0123456789abcdef")
+			text[at] = byte(c)
+			var got [8]byte
+			n, err := canon.Hex.Decode(got[:], string(text))
+			want, wantErr := hex.DecodeString(string(text))
+			if 'A' <= c && c <= 'F' {
+				wantErr = hex.InvalidByteError(c) // package hex reads either case
+			}
+			if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got[:n], want) {
+				t.Errorf("%q: got %x, %v, want %x, %v", text, got[:n], err, want, wantErr)
+			}
+		}
+	}
+}

@@ -426,13 +426,33 @@ func canonicalName(name string) string {
 	case "x-content-sha256":
 		return "X-Content-Sha256"
 	}
-	for i := range len(name) {
-		if c := name[i]; !canon.TokenChars.Has(c) || 'A' <= c && c <= 'Z' {
+	var space [64]byte
+	out, first := append(space[:0], name...), true
+	for i, c := range out {
+		if nameChars[c] == 0 {
 			return ""
 		}
+		if first {
+			out[i] = firstChars[c]
+		}
+		first = c == '-'
 	}
-	return canon.HeaderName(name)
+	return string(out)
 }
+
+// nameChars has the characters of a header name in lower case, and firstChars
+// what net/http makes of them at the beginning and after a hyphen; 0 for others.
+var nameChars, firstChars = func() (lower, first [256]byte) {
+	for c := range 256 {
+		if canon.TokenChars.Has(byte(c)) && (c < 'A' || c > 'Z') {
+			lower[c], first[c] = byte(c), byte(c)
+		}
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		first[c] = byte(c - 'a' + 'A')
+	}
+	return lower, first
+}()
 
 // appendHeader appends the line of one header. A header of the message by the
 // name of Host is never signed: the host is that of the message.
