@@ -32,6 +32,13 @@ func TestConfigFileRefuses(t *testing.T) {
 		}},
 		{"Port", "listen: localhost:http\n", []string{`line 1: listen: got port "http"`}},
 		{"PortTooLarge", "listen: localhost:65536\n", []string{`line 1: listen: got port "65536"`}},
+		{"Rejections", "limits:\n  diagnosis: 2 min\nrejections:\n  keep: 10001\n  body: 2MiB\n", []string{
+			`line 2: limits.diagnosis: got "2 min", want a number with ms or s`, `line 4: rejections.keep: got 10001, want 0 to 10000`,
+			`line 5: rejections.body: got 2097152, want 1024 to 1048576`,
+		}},
+		{"RejectionsTogether", "rejections:\n  keep: 1025\n  body: 1MiB\n", []string{"line 2: rejections.keep: got 1025 of 1048576 bytes, want at most 1073741824"}},
+		{"DiagnosisTooLong", "limits:\n  diagnosis: 31s\n", []string{"line 2: limits.diagnosis: got 31s, want 10ms to 30s"}},
+		{"DiagnosisWithoutUnit", "limits:\n  diagnosis: 2\n", []string{`line 2: limits.diagnosis: got "2"`}},
 		{"NegativeSize", "limits:\n  body: -1\n", []string{`line 2: limits.body: got "-1"`}},
 	}
 	for _, tt := range tests {
@@ -64,6 +71,7 @@ func TestConfigFile(t *testing.T) {
 	for _, text := range []string{
 		"", "# nothing\n", "data:\nlog:\n", "listen: 127.0.0.1:0\n", "listen: '[::1]:0'\nlimits:\n  body: 4096\n  batch_body: 2 MiB\n  items: 10000\n",
 		"data: ./d\nstore: memory\nschemes: s\nlog:\n  level: debug\n  format: text\nlimits:\n  body: 1KiB\n  batch_body: 64MiB\n  items: 1\n",
+		"limits:\n  diagnosis: 10ms\nrejections:\n  keep: 0\n  body: 1KiB\n", "limits:\n  diagnosis: 30s\nrejections:\n  keep: 1024\n  body: 1MiB\n",
 	} {
 		file := filepath.Join(t.TempDir(), "sealwright.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -79,7 +87,7 @@ func TestConfigFile(t *testing.T) {
 // caller says otherwise.
 func TestConfigFileCounts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sealwright.yaml")
-	text := "listen: 192.0.2.1:1\ndata: /dev/null/never\nstore: memory\nlog:\n  format: text\nlimits:\n  items: 2\n  body: 1KiB\n  batch_body: 2KiB\n"
+	text := "listen: 192.0.2.1:1\ndata: /dev/null/never\nstore: memory\nlog:\n  format: text\nlimits:\n  items: 2\n  body: 1KiB\n  batch_body: 2KiB\nrejections:\n  keep: 7\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +106,9 @@ func TestConfigFileCounts(t *testing.T) {
 		if status, _, body := s.Do(t, "POST", c.path, c.body); status != c.want {
 			t.Errorf("%s: got %d %s, want %d", c.path, status, body, c.want)
 		}
+	}
+	if list := must[api.RejectionList](t, s, "GET", "/v1/rejections", ""); list.Keep != 7 {
+		t.Errorf("rejections: got %d, want 7", list.Keep)
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

@@ -646,6 +646,27 @@ func leaks(t *testing.T, format string) {
 	hidden["request tag"] = header[strings.Index(header, "v1=")+3:]
 	hidden["signing string"] = header[2:strings.Index(header, ",")] + "." + message
 
+	// The doctor and the rejections show requests to their operator, but no
+	// secret, and no tag that would have been right.
+	diagnosed := 0
+	for _, body := range []string{message, message + ".", "other"} {
+		r, err := json.Marshal(api.Diagnose{Scheme: "stripe", Key: "a", Request: &api.Request{Method: "POST", URL: "https://a/", Body: body,
+			Headers: map[string][]string{"Stripe-Signature": {header[:strings.Index(header, "v1=")+3] + strings.Repeat("0a", 32)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _, answer := s.Do(t, "POST", "/v1/doctor", string(r))
+		if status != 200 {
+			t.Errorf("doctor: got %d %s", status, answer)
+		}
+		diagnosed++
+		for name, text := range hidden {
+			if name != "message" && name != "signing string" && strings.Contains(answer, text) {
+				t.Errorf("%s is in the diagnosis", name)
+			}
+		}
+	}
+
 	wrong := strings.Replace(signed.Tag, signed.Tag[:2], "zz", 1)
 	var errors strings.Builder
 	for _, c := range [][3]string{
@@ -670,6 +691,9 @@ func leaks(t *testing.T, format string) {
 		{"POST", "/v1/requests/verify", `{"scheme":"stripe","key":"a","request":{"method":"POST","url":"https://a/","headers":{"Stripe-Signature":["` + header + `,"]},"body":"` + message + `"}}`},
 		{"POST", "/v1/requests/verify", `{"scheme":"stripe","key":"a","now":1,"request":{"method":"POST","url":"https://a/","headers":{"Stripe-Signature":["` + header + `"]},"body":"` + message + `"}}`},
 		{"POST", "/v1/requests/sign", `{"scheme":"stripe","key":"a","request":{"method":"POST","url":"","body":"` + message + `"}}`},
+		{"POST", "/v1/doctor", `{"scheme":"stripe","key":"` + message + `","request":{"method":"POST","url":"https://a/","body":"` + message + `"}}`},
+		{"POST", "/v1/doctor", `{"scheme":"stripe","key":"a","params":{"` + message + `":["` + material + `",{}]},"request":{"method":"POST","url":"https://a/"}}`},
+		{"POST", "/v1/doctor", `{"rejection":"` + message + `"}`}, {"GET", "/v1/rejections?cursor=" + signed.Tag, ""},
 		{"GET", "/v1/keys/none", ""}, {"PUT", "/v1/keys", ""}, {"DELETE", "/v1/keys/a", ""}, {"GET", "/v1/keys?cursor=x", ""},
 	} {
 		status, _, body := s.Do(t, c[0], c[1], c[2])
@@ -695,7 +719,7 @@ func leaks(t *testing.T, format string) {
 			}
 		}
 	}
-	if n := strings.Count(s.Log.String(), "latency_us"); n != 5+25+1 {
+	if n := strings.Count(s.Log.String(), "latency_us"); n != 5+29+diagnosed+1 {
 		t.Errorf("got %d lines of operations in\n%s", n, s.Log.String())
 	}
 	for name, content := range files(t, data) {

@@ -48,7 +48,7 @@ func (a *API) keyOperations(skin huma.API) {
 
 func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (*keyAnswer, error) {
 	x := exchangeOf(ctx)
-	x.op.Key = loggable(in.Body.Name)
+	x.op.Key = loggableKey(in.Body.Name)
 	material, err := readMaterial(in.Body.Material)
 	if err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
 // named finds a key and notes it for the log.
 func (a *API) named(ctx context.Context, action access.Action, name string) (*custody.Key, error) {
 	x := exchangeOf(ctx)
-	x.op.Key = loggable(name)
+	x.op.Key = loggableKey(name)
 	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
 		return nil, a.fails(ctx, err)
 	}

@@ -44,7 +44,7 @@ func (a *API) verify(x *exchange) error {
 // before the body is looked at.
 func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind, error) {
 	name := x.r.PathValue("name")
-	x.op.Key = loggable(name)
+	x.op.Key = loggableKey(name)
 	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
 		return nil, 0, err
 	}
@@ -62,6 +62,15 @@ func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind
 
 // loggable returns a text that the caller chose, cut to 128 bytes.
 func loggable(s string) string { return s[:min(len(s), 128)] }
+
+// loggableKey returns what may be the name of a key, and nothing of any other
+// text: somebody may have put a secret in its place.
+func loggableKey(name string) string {
+	if !custody.ValidName(name) {
+		return ""
+	}
+	return name
+}
 
 // step appends the result of one message to x.out. A *badBody means that the
 // message is not one that can be processed.
