@@ -392,4 +392,3 @@ func TestReasons(t *testing.T) {
 		t.Error("no error has a reason")
 	}
 }
-
