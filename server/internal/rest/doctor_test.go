@@ -336,3 +336,33 @@ func TestDoctorTriesAtMost200Versions(t *testing.T) {
 		t.Errorf("201 versions: got %d, %d left out, from %s to %s", d.Secrets, d.Omitted, names[0], names[len(names)-1])
 	}
 }
+
+// TestDoctorExample sends the example of the OpenAPI document, made complete
+// with its secret, and expects the answer that stands there.
+func TestDoctorExample(t *testing.T) {
+	f := start(t, nil)
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct{ Example json.RawMessage }
+			} `json:"requestBody"`
+			Responses map[string]struct {
+				Content map[string]struct{ Example api.Diagnosis }
+				Headers map[string]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(f.must(t, "GET", "/openapi.json", "").body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	op := doc.Paths["/v1/doctor"]["post"]
+	f.withKey(t, "github-hook", githubSecret)
+	got := decode[api.Diagnosis](t, f.must(t, "POST", "/v1/doctor", string(op.RequestBody.Content["application/json"].Example)))
+	want := op.Responses["200"].Content["application/json"].Example
+	if got.Verdict != want.Verdict || got.Cause != want.Cause || got.Secret != want.Secret || got.Configured != want.Configured || got.Scheme != want.Scheme {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if _, ok := op.Responses["503"].Headers["Retry-After"]; !ok {
+		t.Errorf("got %+v", op.Responses["503"])
+	}
+}
