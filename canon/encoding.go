@@ -172,9 +172,7 @@ func (e Encoding) decodeHex(dst []byte, text string) (int, error) {
 // again, be what went in.
 func fourOfHex(s string) (four uint32, ok bool) {
 	const ones = 0x0101010101010101
-	_ = s[7]
-	in := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	in := word(s)
 	x := in&(0x0f*ones) + 9*(in>>6&ones)
 	above9 := (x + 0x76*ones) >> 7 & ones
 	if x+'0'*ones+('a'-'0'-10)*above9 != in || x&(0x10*ones) != 0 {

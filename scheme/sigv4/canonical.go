@@ -497,7 +497,7 @@ func checkHost(m *sealwright.Message) error {
 }
 
 func (d *dialect) appendValue(dst []byte, name, v string) ([]byte, error) {
-	if d.headerMode != HeaderLower && isVisible(v) {
+	if d.headerMode != HeaderLower && canon.Visible(v) {
 		return append(dst, v...), nil
 	}
 	folded, control := inspect(v)

@@ -26,48 +26,15 @@ func trimLeft(s string) string {
 
 // isPlain reports whether s has no control characters, tabs included.
 func isPlain(s string) bool {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if !within(word(s[i:]), ' ') {
-			break
-		}
+	if canon.Printable(s) {
+		return true
 	}
-	for ; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
 			return false
 		}
 	}
 	return true
-}
-
-// isVisible reports whether s has visible ASCII characters only, no blanks.
-func isVisible(s string) bool {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if !within(word(s[i:]), '!') {
-			return false
-		}
-	}
-	for ; i < len(s); i++ {
-		if s[i]-'!' > '~'-'!' {
-			return false
-		}
-	}
-	return true
-}
-
-// word returns the first eight bytes of s, which the compiler loads at once.
-func word(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-// within reports whether all eight bytes of w lie between least and ~. No
-// subtraction borrows from its neighbour, since each byte has its high bit set.
-func within(w uint64, least byte) bool {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	return (w|(w+ones))&high == 0 && ((w|high)-uint64(least)*ones)&high == high
 }
 
 // plain refuses control characters in a text that is signed as it stands: a
