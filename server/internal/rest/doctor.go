@@ -48,16 +48,17 @@ func (a *API) doctorOperations(skin huma.API) {
 	op.Responses["200"].Content["application/json"].Example = exampleDiagnosis
 }
 
-// The example of docs/operate/api.md: GitHub's own, with line ends that changed.
+// The example of docs/operate/api.md: that of GitHub's documentation, with a
+// line end that was added on the way.
 var (
 	exampleQuestion = api.Diagnose{Scheme: "github", Key: "github-hook", Request: &api.Request{
 		Method: "POST", URL: "https://example.com/hook", Body: "Hello, World!\r\n",
 		Headers: map[string][]string{"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"}},
 	}}
 	exampleDiagnosis = api.Diagnosis{
-		Verdict: "proven", Cause: "body.trailing_newline", Secret: "github-hook v1", Explanation: "Proven: the body has a line feed at its end that was not signed.",
-		Fix: "Sign exactly the bytes that are sent.", Hypotheses: 12, Secrets: 1, Scheme: "github", Configured: "github-hook v1",
-		Diff: &api.BytesDiff{Offset: 13, Signed: "Hello, World!", Seen: `"Hello, World!\r\n"`, SignedBytes: 13, SeenBytes: 15},
+		Verdict: "proven", Cause: "body.trailing_newline", Secret: "github-hook v1", Explanation: "Proven: the sender signed the body without the line break at its end.",
+		Fix: "Sign exactly the bytes that are sent: echo and editors add a line feed (printf '%s', curl --data-binary @file).", Hypotheses: 353, Secrets: 1, Scheme: "github", Configured: "github-hook v1",
+		Diff: &api.BytesDiff{Offset: 13, Signed: "Hello, World!", Seen: "Hello, World!\r\n", SignedBytes: 13, SeenBytes: 15},
 	}
 )
 

@@ -18,7 +18,8 @@ import (
 
 // Operation is one request below /v1 as it ended, for the log and the metrics.
 // It holds no secret, tag or message. All texts but Key and Scheme stand in
-// the program; those two are cut to 128 bytes.
+// the program; the scheme is cut to 128 bytes, and a key that cannot be one is
+// left out.
 type Operation struct {
 	RequestID string
 	Name      string // such as sign or keys.create
