@@ -117,9 +117,7 @@ func (b *builder) responder(c *Challenge) (*Responder, error) {
 	}
 	if c.Expect != nil {
 		e := *c.Expect
-		for name := range b.def.Params {
-			e.Value = strings.ReplaceAll(e.Value, "${"+name+"}", b.params.Get(name))
-		}
+		e.Value = b.def.replacer(b.params).Replace(e.Value)
 		if e.Value == "" {
 			return nil, fmt.Errorf("the parameter of %q must be configured", c.Expect.Value)
 		}

@@ -108,7 +108,7 @@ var gmt = time.FixedZone("GMT", 0)
 // UTC.
 var iso8601 = timeFormat{
 	parse: func(s string) (time.Time, error) {
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
+		if t, err := layoutFormat(time.RFC3339, time.UTC).parse(s); err == nil {
 			return t, nil
 		}
 		return layoutFormat("2006-01-02T15:04:05", time.UTC).parse(s)

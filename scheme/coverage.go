@@ -3,8 +3,10 @@ package scheme
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/canon"
 )
 
 // conditional reports whether what is covered depends on the message.
@@ -13,19 +15,30 @@ func (p *program) conditional() bool {
 	for _, r := range p.renderings {
 		flat(r, func(s *segment) {
 			found = found || len(s.conditions) > 0 || s.headers != nil ||
-				s.fields != nil && (s.fields.Repeat == "first" || slices.Contains(s.fields.From, "form")) ||
-				slices.ContainsFunc(s.pieces, func(pc piece) bool { return pc.first > 0 })
+				s.fields != nil && (s.fields.Repeat == "first" || s.fields.open() || slices.Contains(s.fields.From, "form")) ||
+				slices.ContainsFunc(s.pieces, func(pc piece) bool { return pc.first > 0 || pc.decodes() })
 		})
 	}
 	return found || slices.ContainsFunc(p.checks, func(c check) bool { return c.digest != nil && (len(c.conditions) > 0 || c.optional) })
 }
 
-// coverage returns what every rendering of m covers. For a message of no
-// method it says what the scheme can cover at its best.
+// coverage returns what every rendering of m covers.
 func (p *program) coverage(m *sealwright.Message, c *sealwright.Claim) sealwright.Coverage {
+	return p.common(&covering{m: m, c: c})
+}
+
+// best returns what every rendering can cover at its best, whatever the message.
+func (p *program) best() sealwright.Coverage { return p.common(atBest()) }
+
+func atBest() *covering {
+	return &covering{m: &sealwright.Message{}, c: &sealwright.Claim{}, best: true}
+}
+
+// common returns what all renderings cover of what from has.
+func (p *program) common(from *covering) sealwright.Coverage {
 	var all sealwright.Coverage
 	for i, r := range p.renderings {
-		cov := p.coverageOf(r, m, c)
+		cov := p.coverageOf(r, from)
 		if i == 0 {
 			all = cov.Coverage
 			continue
@@ -53,10 +66,14 @@ type covering struct {
 	c       *sealwright.Claim
 	best    bool     // no message: what can be covered
 	sources []source // covered values that Coverage has no name for
+
+	query, body bool // each field is covered, but borders between them can move
 }
 
-func (p *program) coverageOf(list []segment, m *sealwright.Message, c *sealwright.Claim) *covering {
-	cov := &covering{m: m, c: c, best: m.Method == "" && m.Status == 0}
+// coverageOf returns what the segments cover of the message that from has.
+func (p *program) coverageOf(list []segment, from *covering) *covering {
+	m, c := from.m, from.c
+	cov := &covering{m: m, c: c, best: from.best}
 	cov.segments(p, list)
 	p.key.pieces(func(pc *piece) { cov.piece(p, pc) })
 	for i := range p.checks {
@@ -127,7 +144,7 @@ func (p *program) bodyWouldShow(list []segment, m *sealwright.Message, c *sealwr
 		cov := &covering{m: &with, c: c}
 		cov.segments(p, list)
 		if !cov.Body && !slices.ContainsFunc(p.checks, func(ck check) bool {
-			return (ck.refuse != "" || ck.digest != nil && !ck.optional) && holds(ck.conditions, &with, c)
+			return (ck.refuse != "" || ck.digest != nil && !ck.optional && cov.covered(p, ck.source)) && holds(ck.conditions, &with, c)
 		}) {
 			return false
 		}
@@ -138,16 +155,40 @@ func (p *program) bodyWouldShow(list []segment, m *sealwright.Message, c *sealwr
 // alwaysCovers reports whether every rendering can cover the value at s.
 func (p *program) alwaysCovers(s source) bool {
 	return !slices.ContainsFunc(p.renderings, func(r []segment) bool {
-		return !p.coverageOf(r, &sealwright.Message{}, &sealwright.Claim{}).covered(p, s)
+		return !p.coverageOf(r, atBest()).covered(p, s)
 	})
 }
 
 // piece adds what a piece of a template covers.
 func (cov *covering) piece(p *program, pc *piece) {
-	if pc.first > 0 && !cov.best && (pc.source.kind == kBody && len(cov.m.Body) > pc.first || pc.source.kind != kBody) {
-		return // only its beginning counts
+	if pc.first > 0 && !cov.best && (pc.source.kind == kBody && len(cov.m.Body) >= pc.first || pc.source.kind != kBody) {
+		return // only its beginning counts, and a body of that length may be the beginning of a longer one
+	}
+	if !cov.best && pc.decodes() && pc.moves(p, cov.m, cov.c) {
+		cov.query = cov.query || pc.source.kind != kPath && pc.source.kind != kPathTail
+		return
 	}
 	cov.source(p, pc.source)
+}
+
+// decodes reports whether the piece is a part of the target whose
+// percent-encoding is undone.
+func (pc *piece) decodes() bool {
+	return slices.Contains([]kind{kPath, kPathTail, kQuery, kQueryWithout, kQueryBefore, kTarget, kURL}, pc.source.kind) &&
+		slices.ContainsFunc(pc.names, func(name string) bool { return strings.HasPrefix(name, "decode") })
+}
+
+// moves reports whether a separator of the target comes out of the decoding, so
+// that the same bytes are signed for a target with other borders.
+func (pc *piece) moves(p *program, m *sealwright.Message, c *sealwright.Claim) bool {
+	raw, _, err := p.get(&pc.source, m, c)
+	if err != nil {
+		return true
+	}
+	text, err := canon.Unescape(raw, false)
+	return err != nil || slices.ContainsFunc([]string{"/", "?", "&", "=", "#"}, func(border string) bool {
+		return strings.Count(raw, border) != strings.Count(text, border)
+	})
 }
 
 // source adds what a source in the message covers.
@@ -222,9 +263,9 @@ func (cov *covering) covered(p *program, s source) bool {
 	case kHeader:
 		return slices.Contains(cov.Headers, s.arg) || s.arg == "Host" && cov.Host
 	case kQueryParam:
-		return cov.Query || slices.Contains(cov.Fields, s.arg) || (p.public != nil && p.signsURL())
+		return cov.Query || cov.query || slices.Contains(cov.Fields, s.arg) || (p.public != nil && p.signsURL())
 	case kForm, kJSON, kEither, kXML, kLine:
-		return cov.Body || slices.Contains(cov.Fields, s.arg)
+		return cov.Body || cov.body || slices.Contains(cov.Fields, s.arg)
 	case kArg:
 		return slices.Contains(cov.Fields, s.arg) || cov.argument(p, s)
 	case kPayload:
@@ -242,7 +283,8 @@ func (cov *covering) covered(p *program, s source) bool {
 // is covered as a whole.
 func (cov *covering) argument(p *program, s source) bool {
 	inQuery := p.has(source{kind: kQueryParam, arg: s.arg}, cov.m, cov.c)
-	return (cov.Query && cov.Body) || !cov.best && (inQuery && cov.Query || !inQuery && cov.Body)
+	query, body := cov.Query || cov.query, cov.Body || cov.body
+	return (query && body) || !cov.best && (inQuery && query || !inQuery && body)
 }
 
 // signsURL reports whether the query of the request is signed in spite of a
@@ -266,12 +308,16 @@ func (cov *covering) fields(p *program, f *fields) {
 	if f.Write == "names" || !cov.best && f.repeats(p, cov.m, cov.c) {
 		return
 	}
+	query, body := &cov.Query, &cov.Body
+	if !cov.best && f.open() && f.moves(p, cov.m, cov.c) {
+		query, body = &cov.query, &cov.body
+	}
 	for _, from := range f.From {
 		switch {
 		case from == "query":
-			cov.Query = cov.Query || p.public == nil
+			*query = *query || p.public == nil
 		case from == "form" && (cov.best || isForm(cov.m)), from == "xml", from == "lines":
-			cov.Body = true
+			*body = true
 		}
 	}
 	for _, a := range f.add {

@@ -650,6 +650,10 @@ func (b *builder) piece(expr, names string) (piece, error) {
 
 var errAbsent = errors.New("is absent")
 
+// errNoSecret is what a template with the secret gives where it may not stand: in
+// what a message carries or must begin with.
+var errNoSecret = fmt.Errorf("%w: {secret} may stand in message and key only", sealwright.ErrConfig)
+
 // write writes the piece to w.
 func (p *program) write(pc *piece, w sealwright.Sink, m *sealwright.Message, c *sealwright.Claim) error {
 	if len(pc.transforms) == 0 {
@@ -658,6 +662,9 @@ func (p *program) write(pc *piece, w sealwright.Sink, m *sealwright.Message, c *
 			_, err := w.Write(m.Body)
 			return err
 		case kSecret:
+			if c.Key == nil {
+				return errNoSecret
+			}
 			_, err := w.Write(c.Key.Secret.Expose())
 			return err
 		}
@@ -687,6 +694,9 @@ func (p *program) text(pc *piece, m *sealwright.Message, c *sealwright.Claim) ([
 	case kBody:
 		in = m.Body
 	case kSecret:
+		if c.Key == nil {
+			return nil, errNoSecret
+		}
 		in = c.Key.Secret.Expose()
 	default:
 		s, ok, err := p.get(&pc.source, m, c)

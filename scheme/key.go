@@ -58,7 +58,7 @@ func (b *builder) deriver(k *Key, a mac.Algorithm) (*deriver, error) {
 		d.dynamic = d.dynamic || dynamic(step.message)
 		d.steps = append(d.steps, step)
 	}
-	d.name = fmt.Sprintf("%s %v %q", b.def.ID, a, fmt.Sprint(*k, b.params))
+	d.name = fmt.Sprintf("%s %v %#v %q", b.def.ID, a, *k, b.params)
 	return d, nil
 }
 

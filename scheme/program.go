@@ -166,7 +166,7 @@ func (d *Definition) resolve(params Params) (*Format, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return nil, err
 	}
-	if data, err = json.Marshal(substitute(tree, d, params)); err != nil {
+	if data, err = json.Marshal(substitute(tree, d, params, d.replacer(params))); err != nil {
 		return nil, err
 	}
 	*format = Format{}
@@ -185,26 +185,33 @@ func (v *Variant) applies(params Params) bool {
 	return true
 }
 
-func substitute(node any, d *Definition, params Params) any {
+// replacer replaces ${name} by the value of the parameter, once: a value that
+// holds such a text is not looked at again.
+func (d *Definition) replacer(params Params) *strings.Replacer {
+	var pairs []string
+	for _, name := range d.paramNames() {
+		pairs = append(pairs, "${"+name+"}", params.Get(name))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+func substitute(node any, d *Definition, params Params, replace *strings.Replacer) any {
 	switch n := node.(type) {
 	case string:
-		for name := range d.Params {
-			n = strings.ReplaceAll(n, "${"+name+"}", params.Get(name))
-		}
-		return n
+		return replace.Replace(n)
 	case []any:
 		out := make([]any, 0, len(n))
 		for _, e := range n {
 			if values, ok := spliced(e, d, params); ok {
 				out = append(out, values...)
 			} else {
-				out = append(out, substitute(e, d, params))
+				out = append(out, substitute(e, d, params, replace))
 			}
 		}
 		return out
 	case map[string]any:
 		for k := range n {
-			n[k] = substitute(n[k], d, params)
+			n[k] = substitute(n[k], d, params, replace)
 		}
 	}
 	return node
@@ -509,7 +516,7 @@ func (b *builder) buildMessage() error {
 	if err := b.checkHead(); err != nil {
 		return err
 	}
-	p.covers = p.coverage(&sealwright.Message{}, &sealwright.Claim{})
+	p.covers = p.best()
 	p.fresh = p.time != nil && p.covers.Time
 	return nil
 }
@@ -814,7 +821,7 @@ func (p *program) signedTimes(m *sealwright.Message, c *sealwright.Claim) error 
 
 // isSigned reports whether every rendering of m covers the value at s.
 func (p *program) isSigned(s source, m *sealwright.Message, c *sealwright.Claim) bool {
-	return !slices.ContainsFunc(p.renderings, func(r []segment) bool { return !p.coverageOf(r, m, c).covered(p, s) })
+	return !slices.ContainsFunc(p.renderings, func(r []segment) bool { return !p.coverageOf(r, &covering{m: m, c: c}).covered(p, s) })
 }
 
 // setTime fills the claim with the time that text says.

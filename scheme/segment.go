@@ -427,3 +427,20 @@ func (f *fields) repeats(p *program, m *sealwright.Message, c *sealwright.Claim)
 	without, err2 := f.list(p, m, c)
 	return err1 != nil || err2 != nil || len(with) != len(without)
 }
+
+// open reports whether names and values are written decoded and as they are, so
+// that one may hold what separates it from the next. Where nothing separates
+// them at all, lint says so.
+func (f *fields) open() bool {
+	raw := func(name string) bool { return name == "" || name == "raw" }
+	decoded := !raw(f.Decode) || slices.Contains(f.From, "xml") || slices.Contains(f.From, "lines")
+	return decoded && f.Join != "" && (raw(f.Encode) || f.EncodeName == "raw")
+}
+
+// moves reports whether a name or value holds a separator.
+func (f *fields) moves(p *program, m *sealwright.Message, c *sealwright.Claim) bool {
+	list, err := f.list(p, m, c)
+	return err != nil || slices.ContainsFunc(list, func(d canon.Field) bool {
+		return strings.Contains(d.Name+d.Value, f.Join) || f.KV != "" && strings.Contains(d.Name, f.KV)
+	})
+}

@@ -206,7 +206,28 @@ func (p *program) Attach(m *sealwright.Message, c *sealwright.Claim, tag []byte)
 		return p.put(p.tags[0], m, c, text, false)
 	}
 	c.Values[valueParts+p.tagPart] = text
-	return p.putList(m, c, p.list.write(c.Values[valueParts:valueParts+len(p.list.Parts)]))
+	list := p.list.write(c.Values[valueParts : valueParts+len(p.list.Parts)])
+	if err := p.checkList(c, list); err != nil {
+		return err
+	}
+	return p.putList(m, c, list)
+}
+
+// checkList reads what putList will write: a key ID, a nonce or a parameter that
+// holds a separator of the list must not become another part.
+func (p *program) checkList(c *sealwright.Claim, text string) error {
+	bad := sealwright.Refusef(sealwright.ErrConfig, "%s: a value holds a separator of the list", p.list.From)
+	err := p.list.read(text, func(part int, value string) error {
+		want := c.Values[valueParts+part]
+		if value != want && !(p.list.Parts[part].Repeat && slices.Contains(strings.Split(want, "\n"), value)) {
+			return bad
+		}
+		return nil
+	})
+	if err != nil {
+		return bad
+	}
+	return nil
 }
 
 // putList writes the list to the place where the message has one, else to the
