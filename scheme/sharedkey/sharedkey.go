@@ -128,19 +128,16 @@ func (s *shared) Parse(m *sealwright.Message, c *sealwright.Claim) error {
 
 // facts reads the time and says what is covered.
 func (s *shared) facts(m *sealwright.Message, c *sealwright.Claim) error {
-	text, name := "", s.date
-	own, err := single(m, s.date)
+	name := s.date
+	if len(m.Header[name]) == 0 { // as line has it: an empty one stands for Date too
+		name = "Date"
+	}
+	text, err := single(m, name)
 	if err != nil {
 		return err
 	}
-	if text = own; text == "" {
-		name = "Date"
-		if text, err = single(m, "Date"); err != nil {
-			return err
-		}
-	}
 	at, err := date(text)
-	if err != nil {
+	if err != nil || at.Unix() < 0 { // the zero time would stand for no time at all
 		return sealwright.Refusef(sealwright.ErrMalformed, "header %s is absent or no date", name)
 	}
 	c.At, c.Past, c.Future = at, window, window
@@ -149,10 +146,10 @@ func (s *shared) facts(m *sealwright.Message, c *sealwright.Claim) error {
 		return err
 	}
 	_, isDigest := md5Of(sum)
-	c.Covers = sealwright.Coverage{Method: true, Path: true, Time: true, KeyID: s.options.Resource == "account",
-		Query: s.options.Resource == "account" || m.Query() == "", Body: isDigest}
+	account := s.options.Resource == "account"
+	c.Covers = sealwright.Coverage{Method: true, Path: true, Time: true, KeyID: account, Query: account, Body: isDigest}
 	for _, l := range s.lines {
-		if len(m.Header[l]) > 0 {
+		if len(m.Header[l]) > 0 && (l != "Date" || name == "Date") {
 			c.Covers.Headers = append(c.Covers.Headers, l)
 		}
 	}
@@ -220,6 +217,9 @@ func (s *shared) Write(w sealwright.Sink, m *sealwright.Message, c *sealwright.C
 		for i, v := range m.Header[name] {
 			if i > 0 {
 				out = append(out, ',')
+			}
+			if strings.ContainsAny(v, "\r\n") {
+				return sealwright.Refusef(sealwright.ErrMalformed, "header %s holds a line break", name)
 			}
 			out = canon.AppendFolded(out, v)
 		}
@@ -322,6 +322,9 @@ func appendAccount(out []byte, query string) ([]byte, error) {
 		d, err := f.Decode(true)
 		if err != nil {
 			return nil, sealwright.Refusef(sealwright.ErrMalformed, "parameter %s: %v", f.Name, err)
+		}
+		if strings.ContainsAny(d.Name+d.Value, "\r\n") { // it could be read as another parameter
+			return nil, sealwright.Refusef(sealwright.ErrMalformed, "parameter %s holds a line break", f.Name)
 		}
 		name := strings.ToLower(d.Name)
 		if values[name] == nil {
