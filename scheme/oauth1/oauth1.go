@@ -53,7 +53,8 @@ func (o *oauth) Name() string { return o.id }
 
 // Warnings implements [sealwright.Warner].
 func (o *oauth) Warnings() []string {
-	return []string{"hmac-sha1 is kept for this scheme only", "a body that is no form is covered only with oauth_body_hash"}
+	return []string{"hmac-sha1 is kept for this scheme only", "a body that is no form is covered only with oauth_body_hash",
+		"parameters can move between query, form and Authorization"}
 }
 
 // parameter is one decoded name and value, and where it stood.
