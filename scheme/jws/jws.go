@@ -211,7 +211,7 @@ func (t *token) header(part string, c *sealwright.Claim) error {
 	if err != nil {
 		return sealwright.Refusef(sealwright.ErrMalformed, "header of the token: %v", err)
 	}
-	if found {
+	if found && kid != "" {
 		c.KeyID, c.Covers.KeyID = kid, true
 	}
 	return nil
