@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,9 @@ type Signer struct {
 // the result shares what signing leaves as it is, such as the body.
 //
 // A covered time, nonce or message ID that m has already is kept, the time
-// only while it is fresh at now.
+// only while it is fresh at now; of a token (JWS) its whole payload. So m must
+// be the caller's own: who signs a message that came from outside takes its old
+// signature, and all that such a signature covers, out of it first.
 func (s *Signer) Sign(m Message, now time.Time) (Message, error) {
 	return s.SignRing(s.Ring, m, now)
 }
@@ -79,7 +82,27 @@ func (s *Signer) SignRing(ring *keyring.Ring, m Message, now time.Time) (Message
 	if err := scheme.Attach(&w.m, &w.c, tag); err != nil {
 		return Message{}, err
 	}
+	if err := checkLines(&w.m); err != nil {
+		return Message{}, err
+	}
 	return w.m, nil
+}
+
+// checkLines refuses line breaks and zero bytes in the head of m: what a key ID,
+// a nonce or a parameter brings there must not begin a line of its own.
+func checkLines(m *Message) error {
+	const ends = "\r\n\x00"
+	if strings.ContainsAny(m.Method, ends) || strings.ContainsAny(m.Host, ends) || strings.ContainsAny(m.Target, ends) {
+		return Refusef(ErrMalformed, "request line or host holds a line break or a zero byte")
+	}
+	for name, values := range m.Header {
+		for _, v := range values {
+			if strings.ContainsAny(v, ends) {
+				return Refusef(ErrMalformed, "header %s holds a line break or a zero byte", name)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Signer) nonce() string {

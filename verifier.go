@@ -224,6 +224,9 @@ func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
 		}
 	}
 	if c.Expires.IsZero() {
+		if c.At.IsZero() && c.Covers.Time { // the zero time stands for none, not for a time that is always fresh
+			return Refusef(ErrStale, "signed at no time")
+		}
 		return nil
 	}
 	left, ahead := c.Expires.Sub(now), c.Ahead
