@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/secret"
 )
 
@@ -58,7 +59,7 @@ func (f *clientFlags) client() (*client, error) {
 	}
 	defer clear(token)
 	text := bytes.TrimSpace(token)
-	if len(text) == 0 || bytes.ContainsFunc(text, steers) {
+	if len(text) == 0 || bytes.ContainsFunc(text, terminal.Steers) {
 		return nil, fmt.Errorf("token in %s is empty or has more than one line", f.tokenFile)
 	}
 	return &client{

@@ -1,23 +1,24 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/finding"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/doctor"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
@@ -56,9 +57,9 @@ or input that cannot be read.`,
 			d := doctor.Diagnose(ctx, in.Input)
 			d.Notes = append(in.notes, d.Notes...)
 			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), newDiagnosis(d))
+				err = printJSON(cmd.OutOrStdout(), finding.NewDiagnosis(d))
 			} else {
-				_, err = io.WriteString(cmd.OutOrStdout(), describeDiagnosis(d, in.Definition.ID, time.Since(start), coloured(cmd.OutOrStdout())))
+				_, err = io.WriteString(cmd.OutOrStdout(), finding.DescribeDiagnosis(d, in.Definition.ID, time.Since(start), terminal.Coloured(cmd.OutOrStdout())))
 			}
 			if err == nil && !settled(d.Verdict) {
 				return errNotValid
@@ -133,23 +134,24 @@ func (f *doctorFlags) load(stdin io.Reader) (doctorInput, error) {
 	return in, err
 }
 
-// parameters returns those of the flags. The public URL is one, where the
-// scheme has it.
+// parameters returns those of the flags. The doctor itself takes the public URL
+// as one, where the scheme has it; here it is checked with them.
 func (f *doctorFlags) parameters(d *scheme.Definition) (scheme.Params, error) {
 	p, err := parseParams(f.params)
 	if err != nil {
 		return nil, err
 	}
+	whole := maps.Clone(p)
 	const public = "public_url"
 	if f.publicURL != "" {
 		if _, _, _, err := sealwright.SplitURL(f.publicURL); err != nil {
 			return nil, fmt.Errorf("--public-url: %w", err)
 		}
 		if _, ok := d.Params[public]; ok && len(p[public]) == 0 {
-			p[public] = []string{f.publicURL}
+			whole[public] = []string{f.publicURL}
 		}
 	}
-	_, err = d.New(p)
+	_, err = d.New(whole)
 	return p, err
 }
 
@@ -206,96 +208,4 @@ func (l *library) all() ([]*scheme.Definition, error) {
 		list = append(list, l.own[name])
 	}
 	return list, nil
-}
-
-// diagnosis is the answer as JSON has it.
-type diagnosis struct {
-	Verdict     doctor.Verdict `json:"verdict"`
-	Cause       string         `json:"cause"` // "" if none is known
-	Cause2      string         `json:"cause2,omitempty"`
-	Secret      string         `json:"secret,omitempty"`
-	Danger      bool           `json:"danger"`
-	Explanation string         `json:"explanation"`
-	Fix         string         `json:"fix"`
-	Notes       []string       `json:"notes,omitempty"`
-	Hypotheses  int            `json:"hypotheses"`
-	Secrets     int            `json:"secrets"`
-	Diff        *doctor.Diff   `json:"diff"` // null if there is none
-}
-
-func newDiagnosis(d doctor.Diagnosis) diagnosis {
-	return diagnosis{
-		Verdict: d.Verdict, Cause: d.Cause, Cause2: d.Cause2, Secret: d.Secret, Danger: d.Danger, Explanation: d.Explanation,
-		Fix: d.Fix, Notes: d.Notes, Hypotheses: d.Hypotheses, Secrets: d.Secrets, Diff: d.Diff,
-	}
-}
-
-// verdictWords are the headlines of the verdicts.
-var verdictWords = map[doctor.Verdict]struct{ text, colour string }{
-	doctor.Proven:   {"PROVEN", red},
-	doctor.Fine:     {"REQUEST IS FINE", green},
-	doctor.Time:     {"TIME", yellow},
-	doctor.Evidence: {"EVIDENCE, NO PROOF", yellow},
-	doctor.Unknown:  {"UNKNOWN", red},
-}
-
-// describeDiagnosis returns the answer for people.
-func describeDiagnosis(d doctor.Diagnosis, name string, took time.Duration, colour bool) string {
-	var b strings.Builder
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "  %-8s %s\n", name, strings.ReplaceAll(printableLines(value), "\n", "\n           "))
-		}
-	}
-	words := verdictWords[d.Verdict]
-	b.WriteString(paint(cmp.Or(words.text, string(d.Verdict)), words.colour, colour))
-	if d.Cause != "" {
-		b.WriteString(": " + printable(d.Cause))
-	}
-	if d.Cause2 != "" {
-		b.WriteString(" and " + printable(d.Cause2))
-	}
-	b.WriteString(" (" + printable(name) + ")\n")
-	if d.Danger {
-		b.WriteString("  " + paint("DANGER", red, colour) + "   what was received authenticates nothing, or exposes a secret\n")
-	}
-	line("why", d.Explanation)
-	line("secret", d.Secret)
-	if d.Diff != nil {
-		line("diff", describeDiff(d.Diff))
-	}
-	line("fix", d.Fix)
-	for _, n := range d.Notes {
-		line("note", n)
-	}
-	line("tried", fmt.Sprintf("%d hypotheses with %d secrets in %v", d.Hypotheses, d.Secrets, took.Round(100*time.Microsecond)))
-	return b.String()
-}
-
-// describeDiff returns both texts, one above the other, with a mark below what
-// differs.
-func describeDiff(d *doctor.Diff) string {
-	signed, seen := visible(d.Signed), visible(d.Seen)
-	start, end := common(signed, seen)
-	n := max(1, utf8.RuneCountInString(signed)-start-end, utf8.RuneCountInString(seen)-start-end)
-	return fmt.Sprintf("at byte %d: %d bytes were signed, %d were seen\nsigned %s\nseen   %s\n       %s%s",
-		d.Offset, d.SignedBytes, d.SeenBytes, signed, seen, strings.Repeat(" ", start), strings.Repeat("^", n))
-}
-
-// visible returns s on one line, with line ends and tabs that can be seen.
-func visible(s string) string {
-	return printable(strings.NewReplacer("\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s))
-}
-
-// common returns how many characters a and b have in common at their beginnings
-// and, of the rest, at their ends.
-func common(a, b string) (start, end int) {
-	x, y := []rune(a), []rune(b)
-	for start < len(x) && start < len(y) && x[start] == y[start] {
-		start++
-	}
-	for end < len(x)-start && end < len(y)-start && x[len(x)-1-end] == y[len(y)-1-end] {
-		end++
-	}
-	return start, end
 }

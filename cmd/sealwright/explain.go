@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/finding"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -28,19 +30,10 @@ may also be a FILE.json with a definition.`,
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), printableLines(d.Explain()))
+			_, err = io.WriteString(cmd.OutOrStdout(), terminal.Lines(d.Explain()))
 			return err
 		},
 	}
-}
-
-// printableLines is [printable] for text of several lines.
-func printableLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		lines[i] = printable(line)
-	}
-	return strings.Join(lines, "\n")
 }
 
 func newSchemesDocs() *cobra.Command {
@@ -70,7 +63,7 @@ presets that are gone stay.`,
 					return fmt.Errorf("write pages: %w", err)
 				}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %d pages to %s\n", len(all), printable(args[0]))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %d pages to %s\n", len(all), terminal.Printable(args[0]))
 			return err
 		},
 	}
@@ -100,7 +93,7 @@ func index(list []*scheme.Definition) string {
 		if d.Tier == scheme.Verified {
 			verified++
 		}
-		covers := strings.ReplaceAll(covered(d.Covers(), 2), "|", `\|`)
+		covers := strings.ReplaceAll(finding.Covered(d.Covers(), 2), "|", `\|`)
 		fmt.Fprintf(&rows, "| [%s](%s.md) | %s | %s | %s | %s |\n", d.ID, d.ID, d.Title, d.Direction, d.Tier, covers)
 	}
 	return fmt.Sprintf(`<!-- Written by make docs from catalogue/*.json: change those. -->

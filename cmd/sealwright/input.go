@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode"
 
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/secret"
 )
 
@@ -83,7 +82,7 @@ func readSecret(name string, stderr io.Writer) (secret.Bytes, error) {
 		return secret.Bytes{}, fmt.Errorf("secret in %s is empty", name)
 	}
 	if dropped {
-		fmt.Fprintf(stderr, "sealwright: dropped the final newline of %s\n", printable(name))
+		fmt.Fprintf(stderr, "sealwright: dropped the final newline of %s\n", terminal.Printable(name))
 	}
 	return secret.New(text), nil
 }
@@ -96,23 +95,3 @@ func cutLineEnd(b []byte) ([]byte, bool) {
 	}
 	return text, dropped
 }
-
-// printable returns s with everything escaped that could steer a terminal.
-// What a message holds was chosen by a stranger.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s, "\ufffd")
-	if strings.IndexFunc(s, steers) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if steers(r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func steers(r rune) bool { return !unicode.IsPrint(r) }

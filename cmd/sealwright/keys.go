@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 )
 
 const keysPath = "/v1/keys"
@@ -98,7 +99,7 @@ func changeKey(cmd *cobra.Command, flags *clientFlags, done string, asJSON bool,
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), k)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s: version %d signs, %s\n", done, printable(k.Name), k.Version, printable(k.Algorithm))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s: version %d signs, %s\n", done, terminal.Printable(k.Name), k.Version, terminal.Printable(k.Algorithm))
 	return err
 }
 
@@ -170,7 +171,7 @@ the command does not ask.`,
 			if err := c.call(cmd.Context(), http.MethodDelete, keyPath(args[0]), nil, nil); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "deleted %s\n", printable(args[0]))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "deleted %s\n", terminal.Printable(args[0]))
 			return err
 		},
 	}
@@ -197,7 +198,7 @@ func printKeys(w io.Writer, keys []api.Key) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "NAME\tKEY ID\tALGORITHM\tVERSION\tCREATED\n")
 	for _, k := range keys {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", printable(k.Name), printable(k.KeyID), printable(k.Algorithm), k.Version, instant(&k.CreatedAt))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), k.Version, instant(&k.CreatedAt))
 	}
 	return t.Flush()
 }
@@ -207,7 +208,7 @@ func printKey(w io.Writer, k api.Key) error {
 	if k.Exportable {
 		exportable = ", exportable"
 	}
-	fmt.Fprintf(w, "%s: key ID %s, %s%s\n", printable(k.Name), printable(k.KeyID), printable(k.Algorithm), exportable)
+	fmt.Fprintf(w, "%s: key ID %s, %s%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), exportable)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "VERSION\tSIGNS\tBYTES\tCREATED\tFROM\tUNTIL\n")
 	for _, v := range k.Versions {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/finding"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -39,7 +39,7 @@ Exit codes: 0 it loads, 1 it does not, 2 the file cannot be read.`,
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), r)
 			} else {
-				_, err = io.WriteString(cmd.OutOrStdout(), r.text(coloured(cmd.OutOrStdout())))
+				_, err = io.WriteString(cmd.OutOrStdout(), r.Text(terminal.Coloured(cmd.OutOrStdout())))
 			}
 			if err == nil && !r.Loads {
 				return errNotValid
@@ -52,38 +52,16 @@ Exit codes: 0 it loads, 1 it does not, 2 the file cannot be read.`,
 	return cmd
 }
 
-// lintReport is what lint found.
-type lintReport struct {
-	Scheme   string        `json:"scheme"` // ID; the name of the file if that cannot be read as a scheme
-	Loads    bool          `json:"loads"`
-	Findings []lintFinding `json:"findings"`
-}
-
-type lintFinding struct {
-	Rule     string `json:"rule"`
-	Fatal    bool   `json:"fatal"`
-	Text     string `json:"text"`
-	Attack   string `json:"attack,omitempty"`
-	Weakness string `json:"weakness,omitempty"` // the class of attack in words
-	Mend     string `json:"mend,omitempty"`
-}
-
-// Rules of findings beside those of package scheme.
-const (
-	ruleLoad        = "load"
-	ruleKnownAnswer = "known-answer"
-)
-
 // lint looks at the scheme of a file or of that name. Without params those of
 // the first known answer count.
-func lint(own *libraryFlag, name string, params scheme.Params) (*lintReport, error) {
-	r := &lintReport{Scheme: name, Loads: true, Findings: []lintFinding{}}
+func lint(own *libraryFlag, name string, params scheme.Params) (*finding.Lint, error) {
+	r := finding.NewLint(name)
 	d, err := parseScheme(own, name)
 	if err != nil {
 		return nil, err
 	}
 	if d.definition == nil {
-		r.add(scheme.Finding{Rule: ruleLoad, Text: d.err.Error(), Fatal: true})
+		r.Add(scheme.Finding{Rule: finding.RuleLoad, Text: d.err.Error(), Fatal: true})
 		return r, nil
 	}
 	r.Scheme = d.definition.ID
@@ -92,14 +70,14 @@ func lint(own *libraryFlag, name string, params scheme.Params) (*lintReport, err
 	}
 	findings, err := d.definition.Lint(params)
 	if err != nil {
-		r.add(scheme.Finding{Rule: ruleLoad, Text: err.Error(), Fatal: true})
+		r.Add(scheme.Finding{Rule: finding.RuleLoad, Text: err.Error(), Fatal: true})
 		return r, nil
 	}
 	for _, f := range findings {
-		r.add(f)
+		r.Add(f)
 	}
 	if err := d.definition.Check(); err != nil && r.Loads { // a fatal finding fails it too
-		r.add(scheme.Finding{Rule: ruleKnownAnswer, Text: err.Error(), Fatal: true})
+		r.Add(scheme.Finding{Rule: finding.RuleKnownAnswer, Text: err.Error(), Fatal: true})
 	}
 	return r, nil
 }
@@ -123,42 +101,4 @@ func parseScheme(own *libraryFlag, name string) (parsed, error) {
 	}
 	d, err := scheme.Parse(data, catalogue.Codes())
 	return parsed{d, err}, nil
-}
-
-func (r *lintReport) add(f scheme.Finding) {
-	r.Loads = r.Loads && !f.Fatal
-	mend := f.Mend()
-	switch f.Rule {
-	case ruleLoad:
-		mend = "see docs/schemes/format.md for the members, their values and the parameters"
-	case ruleKnownAnswer:
-		mend = "give kat a secret and a request with the signature that was made with it; 'sealwright verify' tries single requests"
-	}
-	r.Findings = append(r.Findings, lintFinding{Rule: f.Rule, Fatal: f.Fatal, Text: f.Text, Attack: f.Attack, Weakness: f.Weakness(), Mend: mend})
-}
-
-// text returns the report for people.
-func (r *lintReport) text(colour bool) string {
-	var b strings.Builder
-	fatal := 0
-	for _, f := range r.Findings {
-		kind := "warning"
-		if f.Fatal {
-			fatal++
-			kind = paint("FATAL", red, colour)
-		}
-		fmt.Fprintf(&b, "%s %s: %s\n", kind, f.Rule, printableLines(strings.ReplaceAll(f.Text, "\n", "\n  ")))
-		if f.Attack != "" {
-			fmt.Fprintf(&b, "  allows  %s, %s\n", f.Attack, f.Weakness)
-		}
-		if f.Mend != "" {
-			fmt.Fprintf(&b, "  mend    %s\n", f.Mend)
-		}
-	}
-	state := paint("loads", green, colour)
-	if !r.Loads {
-		state = paint("does NOT load", red, colour)
-	}
-	fmt.Fprintf(&b, "%s %s: %d weaknesses, %d fatal\n", printable(r.Scheme), state, len(r.Findings), fatal)
-	return b.String()
 }

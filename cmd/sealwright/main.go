@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/mac"
 )
 
@@ -61,7 +62,7 @@ func report(err error, stderr io.Writer) int {
 	}
 	prefix := "sealwright: "
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(stderr, "%s%s\n", prefix, printable(line))
+		fmt.Fprintf(stderr, "%s%s\n", prefix, terminal.Printable(line))
 		prefix = "  "
 	}
 	if errors.As(err, new(refusedError)) {

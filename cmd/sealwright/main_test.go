@@ -168,22 +168,6 @@ func TestCutLineEnd(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"Käufer – 好 \"x\"", "Käufer – 好 \"x\""},
-		{"\x1b[2J", `\u001b[2J`},
-		{"a\nkey b\r\t", `a\u000akey b\u000d\u0009`},
-		{"\u009b2J\u202e\u200b", `\u009b2J\u202e\u200b`},
-		{"a\x9bb", "a\ufffdb"},
-		{"\x00\x7f", `\u0000\u007f`},
-	}
-	for _, tt := range tests {
-		if got := printable(tt.text); got != tt.want {
-			t.Errorf("printable(%q) = %q, want %q", tt.text, got, tt.want)
-		}
-	}
-}
-
 func TestVersion(t *testing.T) {
 	setting := func(k, v string) debug.BuildSetting { return debug.BuildSetting{Key: k, Value: v} }
 	tests := []struct {
@@ -199,78 +183,6 @@ func TestVersion(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := version(&tt.info); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestDescribe(t *testing.T) {
-	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	tests := []struct {
-		name    string
-		verdict sealwright.Verdict
-		want    string
-	}{{
-		name: "Everything",
-		verdict: sealwright.Verdict{
-			Valid: true, Scheme: "s", KeyID: "k\x1b", Version: 3, Algorithm: 1, At: at, Age: -1500 * time.Millisecond, Expires: at.Add(time.Hour),
-			Nonce: "n\nkey  faked", Rendering: "with port", Warnings: []string{"w1", "w2"},
-			Covers: sealwright.Coverage{Method: true, Path: true, Query: true, Host: true, Body: true, Time: true, KeyID: true, Headers: []string{"Date"}, Fields: []string{"/id"}},
-		},
-		want: `valid under s
-  key          "k\x1b", version 3, hmac-sha256
-  signed       2026-01-01T00:00:00Z, 1.5s after now
-  expires      2026-01-01T01:00:00Z
-  nonce        n\u000akey  faked
-  rendering    with port
-  covers       method, path, query, host, body, time, key id, header Date, field /id
-  warning      w1
-  warning      w2
-`,
-	}, {
-		name:    "Nothing",
-		verdict: sealwright.Verdict{Valid: true, Scheme: "s", Version: 1, Algorithm: 1},
-		want: `valid under s
-  key          version 1, hmac-sha256
-  covers       nothing
-  leaves open  method, path, query, host, body, time, key id
-`,
-	}, {
-		name: "NotValidProvesNothing",
-		verdict: sealwright.Verdict{
-			Scheme: "s", Reason: sealwright.ReasonMismatch, Detail: "why", KeyID: "k", At: at, Age: time.Second, Nonce: "n",
-			Covers: sealwright.Coverage{Body: true}, Warnings: []string{"w"},
-		},
-		want: `NOT VALID under s: wrong-signature
-  why          why
-  key          "k", as claimed
-  signed       2026-01-01T00:00:00Z, 1s before now, as claimed
-`,
-	}}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := describe(tt.verdict, "", false); got != tt.want {
-				t.Errorf("got\n%s, want\n%s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestCovered(t *testing.T) {
-	tests := []struct {
-		name string
-		c    sealwright.Coverage
-		want string
-	}{
-		{"Nothing", sealwright.Coverage{}, "nothing"},
-		{"OnlyAField", sealwright.Coverage{Fields: []string{"a"}}, "field a"},
-		{"AsManyAsAreNamed", sealwright.Coverage{Body: true, Headers: []string{"A", "B"}, Fields: []string{"a", "b"}}, "body, header A, header B, field a, field b"},
-		{"OneMore", sealwright.Coverage{Body: true, Headers: []string{"A", "B", "C"}, Fields: []string{"a", "b", "c", "d"}}, "body, 3 headers, 4 fields"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := covered(tt.c, 2); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -466,6 +378,9 @@ func verifyAsFile(t *testing.T, v *scheme.Vector) {
 	}
 	for _, text := range texts {
 		got := execute(nil, arguments(v, secret, writeFile(t, "request.http", text), seconds(v.Now))...)
+		if v.Expect == "invalid" && got.code == exitUsage && got.stdout == "" && strings.Count(got.stderr, "\n") == 1 {
+			continue // no request can say it, or the secret is none
+		}
 		if got.code != want || got.stderr != "" {
 			t.Errorf("%q gives %+v, want code %d", text, got, want)
 		}

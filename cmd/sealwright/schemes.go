@@ -12,6 +12,8 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/finding"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -88,7 +90,7 @@ func printTable(w io.Writer, list []summary) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "NAME\tTIER\tCOVERS\n")
 	for _, s := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Tier, covered(s.Covers, 2))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Tier, finding.Covered(s.Covers, 2))
 	}
 	return t.Flush()
 }
@@ -142,7 +144,7 @@ func show(d *scheme.Definition) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %-12s %s\n", name, printable(value))
+			fmt.Fprintf(&b, "  %-12s %s\n", name, terminal.Printable(value))
 		}
 	}
 	fmt.Fprintf(&b, "%s (%s)\n", d.ID, d.Tier)
@@ -151,8 +153,8 @@ func show(d *scheme.Definition) string {
 	line("direction", d.Direction)
 	line("source", d.Source)
 	line("algorithm", d.Algorithm)
-	line("covers", covered(d.Covers(), math.MaxInt))
-	line("leaves open", open(d.Covers()))
+	line("covers", finding.Covered(d.Covers(), math.MaxInt))
+	line("leaves open", finding.Open(d.Covers()))
 	for _, l := range d.Limits {
 		line("limit", l)
 	}

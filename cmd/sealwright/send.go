@@ -1,33 +1,24 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net/http"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright"
-	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/delivery"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/scheme"
 )
-
-// maxShown is how many bytes of an answer's body are read and shown.
-const maxShown = 64 << 10
 
 func newSend() *cobra.Command {
 	var f sendFlags
@@ -136,7 +127,7 @@ func (f *sendFlags) signWith(signer *sealwright.Signer, d *scheme.Definition, pa
 // delivery returns the unsigned request. The whole example has also the values
 // that a signer makes anew where it can, and its query if the URL has none.
 func (f *sendFlags) delivery(d *scheme.Definition, params scheme.Params, whole bool) (sealwright.Message, error) {
-	m, err := template(d, params, whole)
+	m, err := delivery.Template(d, params, whole)
 	if err != nil {
 		return m, err
 	}
@@ -179,220 +170,29 @@ func splitTarget(text string) (scheme, host, target string, err error) {
 	return scheme, host, target, err
 }
 
-// template returns the example of d with these parameters, else its first one.
-// If whole is false it is without the headers that a signer makes anew; of a
-// scheme in code only the type of the content stays then.
-func template(d *scheme.Definition, params scheme.Params, whole bool) (sealwright.Message, error) {
-	m := sealwright.Message{Method: http.MethodPost, Header: map[string][]string{}}
-	if len(d.Examples) > 0 {
-		same := func(v scheme.Vector) bool { return maps.EqualFunc(v.Params, params, slices.Equal) }
-		example := &d.Examples[max(0, slices.IndexFunc(d.Examples, same))]
-		var err error
-		if m, err = example.Request.Message(); err != nil {
-			return m, err
-		}
-	}
-	made := madeHeaders(d, params)
-	for name := range m.Header {
-		if name == "Host" || name == "Content-Length" || !whole && name != "Content-Type" && (made == nil || made[name]) {
-			delete(m.Header, name)
-		}
-	}
-	if len(m.Body) == 0 && m.Method != http.MethodGet && d.Direction == "webhook" {
-		m.Body = []byte(`{"id":"evt_example","type":"example.created"}`)
-		m.Header["Content-Type"] = []string{"application/json"}
-	}
-	return m, nil
-}
-
-// madeHeaders returns the headers that a signer of d writes; nil if d is code.
-func madeHeaders(d *scheme.Definition, params scheme.Params) map[string]bool {
-	probe, err := d.Probe(params)
-	if err != nil {
-		return nil
-	}
-	f := probe.Format()
-	sources := append([]string{f.Tag.From}, f.Tag.Also...)
-	if f.List != nil {
-		sources = append(sources, f.List.From)
-		for _, a := range f.List.Also {
-			sources = append(sources, a.From)
-		}
-	}
-	if f.KeyID != nil {
-		sources = append(sources, f.KeyID.From)
-	}
-	if f.Nonce != nil {
-		sources = append(sources, f.Nonce.From)
-	}
-	if f.Time != nil {
-		sources = append(append(sources, f.Time.From), f.Time.Also...)
-		for _, t := range f.Time.Or {
-			sources = append(sources, t.From)
-		}
-	}
-	made := map[string]bool{}
-	for _, s := range sources {
-		if name, ok := strings.CutPrefix(s, "header:"); ok {
-			name, _, _ = strings.Cut(name, "|")
-			made[http.CanonicalHeaderKey(name)] = true
-		}
-		if name, ok := strings.CutPrefix(s, "field:"); ok {
-			made[http.CanonicalHeaderKey(name)] = true
-		}
-	}
-	return made
-}
-
 // deliver sends m, and prints it, the answer and the time it took.
 func (f *sendFlags) deliver(ctx context.Context, stdout io.Writer, m sealwright.Message) error {
-	request, err := httpRequest(ctx, m)
+	out, failed := delivery.Send(ctx, m, f.timeout)
+	if errors.Is(failed, delivery.ErrRequest) {
+		return fmt.Errorf("send to %s: %w", m.Host, failed)
+	}
+	var err error
+	switch {
+	case f.asJSON:
+		err = printJSON(stdout, out)
+	case failed != nil:
+		_, err = io.WriteString(stdout, terminal.Marked("> ", delivery.Text(m)))
+	default:
+		_, err = io.WriteString(stdout, terminal.Marked("> ", delivery.Text(m))+out.Text(terminal.Coloured(stdout)))
+	}
 	if err != nil {
 		return err
 	}
-	if !f.asJSON {
-		if _, err := io.WriteString(stdout, marked("> ", rawText(m))); err != nil {
-			return err
-		}
-	}
-	out, err := exchange(request, f.timeout)
-	if f.asJSON {
-		out.Request = scheme.NewRequest(m)
-		if err := printJSON(stdout, out); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		return refusedError{fmt.Errorf("send to %s: %w", m.Host, err)}
-	}
-	if !f.asJSON {
-		if _, err := io.WriteString(stdout, out.text(coloured(stdout))); err != nil {
-			return err
-		}
+	if failed != nil {
+		return refusedError{fmt.Errorf("send to %s: %w", m.Host, failed)}
 	}
 	if out.Response.Status/100 != 2 {
 		return errNotValid
 	}
 	return nil
-}
-
-// rawText returns m as it goes over the wire.
-func rawText(m sealwright.Message) string {
-	header := maps.Clone(m.Header)
-	header["Content-Length"] = []string{strconv.Itoa(len(m.Body))}
-	m.Header = header
-	return string(rawhttp.Request{Version: "HTTP/1.1"}.With(m).Append(nil))
-}
-
-// httpRequest returns m for sending.
-func httpRequest(ctx context.Context, m sealwright.Message) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, m.Method, m.URL(), bytes.NewReader(m.Body))
-	if err != nil {
-		return nil, fmt.Errorf("send: %w", err)
-	}
-	if got := r.URL.RequestURI(); got != m.Target {
-		return nil, fmt.Errorf("send: the target %q cannot be sent as it is, but as %q", m.Target, got)
-	}
-	for name, values := range m.Header {
-		r.Header[name] = values
-	}
-	r.Host = m.Host
-	return r, nil
-}
-
-// delivered is what came of a delivery.
-type delivered struct {
-	Request      scheme.Request `json:"request"`
-	Response     *answer        `json:"response"` // null if there is none
-	Error        string         `json:"error,omitempty"`
-	Milliseconds float64        `json:"milliseconds"`
-}
-
-// answer is a response, with the beginning of its body.
-type answer struct {
-	Status     int         `json:"status"`
-	Headers    http.Header `json:"headers"`
-	Body       string      `json:"body,omitempty"`
-	BodyBase64 string      `json:"body_base64,omitempty"` // instead of body, if that is no text
-	Cut        bool        `json:"cut,omitempty"`         // the body has more than 64 KiB
-
-	line string // status line
-	body []byte
-}
-
-// exchange sends r once and reads the answer.
-func exchange(r *http.Request, timeout time.Duration) (delivered, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true
-	transport.DisableKeepAlives = true
-	client := http.Client{
-		Timeout: timeout, Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	start := time.Now()
-	var out delivered
-	response, err := client.Do(r)
-	if err == nil {
-		defer response.Body.Close()
-		out.Response, err = readAnswer(response)
-	}
-	out.Milliseconds = float64(time.Since(start).Microseconds()) / 1000
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // without the URL, which may hold the signature
-	}
-	if err != nil {
-		out.Error = err.Error()
-	}
-	return out, err
-}
-
-func readAnswer(response *http.Response) (*answer, error) {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxShown+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	a := &answer{Status: response.StatusCode, Headers: response.Header, line: response.Proto + " " + response.Status}
-	if len(body) > maxShown {
-		body, a.Cut = body[:maxShown], true
-	}
-	if a.body = body; utf8.Valid(body) {
-		a.Body = string(body)
-	} else {
-		a.BodyBase64 = base64.StdEncoding.EncodeToString(body)
-	}
-	return a, nil
-}
-
-// text returns the answer for people, after the request.
-func (d delivered) text(colour bool) string {
-	a := d.Response
-	var b strings.Builder
-	b.WriteString(a.line + "\n")
-	for _, name := range sortedNames(a.Headers) {
-		for _, value := range a.Headers[name] {
-			b.WriteString(name + ": " + value + "\n")
-		}
-	}
-	b.WriteString("\n" + string(a.body))
-	text := marked("< ", b.String())
-	if a.Cut {
-		text += fmt.Sprintf("the body goes on after these %d bytes\n", maxShown)
-	}
-	state, ink := "delivered", green
-	if a.Status/100 != 2 {
-		state, ink = "NOT ACCEPTED", red
-	}
-	return text + fmt.Sprintf("%s: %d after %.1f ms\n", paint(state, ink, colour), a.Status, d.Milliseconds)
-}
-
-// marked returns the lines of s, each behind a mark and without anything that
-// could steer a terminal.
-func marked(mark, s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		b.WriteString(strings.TrimRight(mark+printable(line), " ") + "\n")
-	}
-	return b.String()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/delivery"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -30,7 +31,7 @@ func receiver(t *testing.T) *httptest.Server {
 	})
 	mux.Handle("/moved", http.RedirectHandler("/ok", http.StatusTemporaryRedirect))
 	mux.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat("long line\n", maxShown))
+		_, _ = io.WriteString(w, strings.Repeat("long line\n", delivery.MaxShown))
 	})
 	mux.HandleFunc("/never", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // else the end of the request is not noticed

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -126,7 +127,7 @@ func (t *vectorTest) count(place string, line []byte) {
 	default:
 		t.failed++
 	}
-	t.print("%s\n", printable(place+": "+err.Error()))
+	t.print("%s\n", terminal.Printable(place+": "+err.Error()))
 }
 
 // skipError says why a vector with an unusual target was refused.

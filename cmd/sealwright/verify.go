@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/finding"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/keyring"
 )
 
@@ -53,7 +54,7 @@ func verify(stdout io.Writer, j job, asJSON bool) error {
 		if err := printJSON(stdout, verdict); err != nil {
 			return err
 		}
-	} else if _, err := io.WriteString(stdout, describe(verdict, hint(verdict, j.request), coloured(stdout))); err != nil {
+	} else if _, err := io.WriteString(stdout, finding.DescribeVerdict(verdict, finding.Hint(verdict, j.request), terminal.Coloured(stdout))); err != nil {
 		return err
 	}
 	if !verdict.Valid {
@@ -67,15 +68,4 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-// coloured reports whether w is a terminal whose user has not asked for plain
-// text (no-color.org).
-func coloured(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

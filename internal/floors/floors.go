@@ -86,11 +86,14 @@ func House() Rules {
 			"sealhttp": Doors,
 			"api":      Doors,
 
-			"server/internal/fault":           Nouns,
-			"server/internal/access":          Nouns,
-			"server/internal/store":           Nouns,
-			"server/internal/store/storetest": Nouns,
-			"cmd/sealwright/internal/rawhttp": Nouns,
+			"server/internal/fault":            Nouns,
+			"server/internal/access":           Nouns,
+			"server/internal/store":            Nouns,
+			"server/internal/store/storetest":  Nouns,
+			"cmd/sealwright/internal/rawhttp":  Nouns,
+			"cmd/sealwright/internal/terminal": Nouns,
+			"cmd/sealwright/internal/finding":  Nouns,
+			"cmd/sealwright/internal/draft":    Nouns,
 
 			"server/internal/custody": Services,
 
@@ -99,6 +102,8 @@ func House() Rules {
 			"server/internal/kms/local":    Adapters,
 			"server/internal/rest":         Adapters,
 			"server/internal/telemetry":    Adapters,
+
+			"cmd/sealwright/internal/delivery": Adapters,
 
 			"server":            Top,
 			"server/servertest": Top,

@@ -1,4 +1,4 @@
-package main
+package finding
 
 import (
 	"fmt"
@@ -9,21 +9,22 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/rawhttp"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 )
 
-// describe returns the verdict for people. What was not verified is not shown
+// DescribeVerdict returns the verdict for people. What was not verified is not shown
 // as covered.
-func describe(v sealwright.Verdict, hint string, colour bool) string {
+func DescribeVerdict(v sealwright.Verdict, hint string, colour bool) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %-12s %s\n", name, printable(value))
+			fmt.Fprintf(&b, "  %-12s %s\n", name, terminal.Printable(value))
 		}
 	}
 	if v.Valid {
-		b.WriteString(paint("valid", green, colour) + " under " + v.Scheme + "\n")
+		b.WriteString(terminal.Paint("valid", terminal.Green, colour) + " under " + v.Scheme + "\n")
 	} else {
-		b.WriteString(paint("NOT VALID", red, colour) + " under " + v.Scheme + ": " + string(v.Reason) + "\n")
+		b.WriteString(terminal.Paint("NOT VALID", terminal.Red, colour) + " under " + v.Scheme + ": " + string(v.Reason) + "\n")
 		line("why", v.Detail)
 		line("try", hint)
 	}
@@ -37,16 +38,16 @@ func describe(v sealwright.Verdict, hint string, colour bool) string {
 	}
 	line("nonce", v.Nonce)
 	line("rendering", v.Rendering)
-	line("covers", covered(v.Covers, math.MaxInt))
-	line("leaves open", open(v.Covers))
+	line("covers", Covered(v.Covers, math.MaxInt))
+	line("leaves open", Open(v.Covers))
 	for _, w := range v.Warnings {
 		line("warning", w)
 	}
 	return b.String()
 }
 
-// hint says what to look at first, for the most common causes.
-func hint(v sealwright.Verdict, r rawhttp.Request) string {
+// Hint says what to look at first, for the most common causes.
+func Hint(v sealwright.Verdict, r rawhttp.Request) string {
 	switch v.Reason {
 	case sealwright.ReasonMismatch, sealwright.ReasonDigest:
 		n := r.Message.Header["Content-Length"]
@@ -108,9 +109,9 @@ func parts() []part {
 	}
 }
 
-// covered returns what c covers, by name; "nothing" if that is so. Of more than
+// Covered returns what c covers, by name; "nothing" if that is so. Of more than
 // most headers, and of more than most fields, it gives the number.
-func covered(c sealwright.Coverage, most int) string {
+func Covered(c sealwright.Coverage, most int) string {
 	var out []string
 	for _, p := range parts() {
 		if p.is(c) {
@@ -135,8 +136,8 @@ func covered(c sealwright.Coverage, most int) string {
 	return strings.Join(out, ", ")
 }
 
-// open returns what c does not cover, by name.
-func open(c sealwright.Coverage) string {
+// Open returns what c does not cover, by name.
+func Open(c sealwright.Coverage) string {
 	var out []string
 	for _, p := range parts() {
 		if !p.is(c) {
@@ -144,18 +145,4 @@ func open(c sealwright.Coverage) string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-// Colours of a terminal (ECMA-48).
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-)
-
-func paint(s, colour string, on bool) string {
-	if !on {
-		return s
-	}
-	return "\x1b[1;" + colour + "m" + s + "\x1b[0m"
 }
