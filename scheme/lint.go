@@ -240,14 +240,19 @@ type borders struct {
 func (w *borders) walk(list []segment) {
 	for i := range list {
 		s := &list[i]
-		if s.fields != nil || s.headers != nil || s.group != nil {
+		switch {
+		case s.group != nil && s.hashed: // like text of one length
+			inner := borders{p: w.p}
+			inner.walk(s.group)
+			w.found = append(w.found, inner.found...)
+			continue
+		case s.group != nil:
+			w.walk(s.group)
+			continue
+		case s.fields != nil || s.headers != nil:
 			w.next(nil) // their own separators are the definition's business
 			if s.fields != nil && (s.fields.Join == "" || s.fields.KV == "" && s.fields.Write != "names" && s.fields.Write != "values") && s.fields.Encode == "" {
 				w.found = append(w.found, Finding{"borders", "parameters are joined without separators, so bytes can move between names and values", "A07", false})
-			}
-			w.walk(s.group)
-			if s.group != nil {
-				w.next(nil)
 			}
 			continue
 		}
@@ -320,7 +325,8 @@ func ambiguous(p *program, left *piece, gap string) bool {
 // old.
 func lintReplay(b *builder) Findings {
 	p := b.program
-	if (p.fresh && !p.time.optional) || p.nonce != nil {
+	timed := p.fresh && (!p.time.optional || len(p.times) > 1) // one of several times has to be there
+	if timed || p.nonce != nil {
 		return nil
 	}
 	if b.format.Nonce != nil && b.format.Nonce.From == "tag" {

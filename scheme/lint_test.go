@@ -36,6 +36,13 @@ func TestLintRules(t *testing.T) {
 		{"NothingAbsent", frame + `,"key_id":{"from":"header:X-Key"},"nonce":{"from":"header:X-Id"},"time":{"from":"header:X-Time","format":"unix"},"message":["{keyid}.{nonce}.{time}.{body}"]`, "absent", false, ""},
 		{"UnsignedTime", frame + `,"time":{"from":"header:X-Time","format":"unix"},"message":["{body}"]`, "unsigned-time", true, "outside the signed bytes"},
 		{"UnsignedTimeAccepted", frame + `,"unsigned_time":"accepted-risk","time":{"from":"header:X-Time","format":"unix"},"message":["{body}"]`, "unsigned-time", false, "does not count"},
+		{"OneOfTwoTimes", frame + `,"time":{"from":"header:X-Time","format":"unix","or":[{"from":"header:X-Other","format":"unix"}]},"message":["{header:x-time}.{header:x-other}.{body}"]`, "replay", false, ""},
+		{"OptionalTime", frame + `,"time":{"from":"header:X-Time","format":"unix","optional":true},"message":["{time}.{body}"]`, "replay", false, "for ever"},
+		{"FieldBeforeAHash", frame + `,"message":["{path}",{"group":["{body}"],"then":["sha256"]}]`, "borders", false, ""},
+		{"FieldAfterAHash", frame + `,"message":["{path}",{"group":["{body}"],"then":["sha256"]},"{query}"]`, "borders", false, "path has no sure end"},
+		{"FieldsInsideAHash", frame + `,"message":[{"group":["{path}{body}"],"then":["sha256"]}]`, "borders", false, "path has no sure end"},
+		{"FieldAfterAGroup", frame + `,"message":[{"group":["{path}"]},"{body}"]`, "borders", false, "path has no sure end"},
+		{"LastFieldOfAGroup", frame + `,"message":["{path}\n",{"group":["{body}"]}]`, "borders", false, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

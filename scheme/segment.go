@@ -22,6 +22,7 @@ type segment struct {
 	headers    *headers
 	group      []segment
 	then       []transform // of the whole text
+	hashed     bool        // by one of then
 }
 
 func (b *builder) segments(list []Segment) ([]segment, error) {
@@ -58,6 +59,7 @@ func (b *builder) segment(s *Segment) (segment, error) {
 	if err != nil {
 		return out, err
 	}
+	out.hashed = slices.ContainsFunc(s.Then, func(name string) bool { return digests[name] != nil })
 	out.then, err = findTransforms(s.Then)
 	return out, err
 }
