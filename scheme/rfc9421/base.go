@@ -121,8 +121,11 @@ func appendURI(dst []byte, m *sealwright.Message) ([]byte, error) {
 // appendHost appends an authority. It refuses what could pass for a part of
 // another component of a URL.
 func appendHost(dst []byte, host string) ([]byte, error) {
-	if strings.ContainsAny(host, "/?#@\\ ") {
-		return dst, fmt.Errorf("%.64q is no authority", host)
+	for i := range len(host) {
+		switch host[i] {
+		case '/', '?', '#', '@', '\\', ' ':
+			return dst, fmt.Errorf("%.64q is no authority", host)
+		}
 	}
 	return appendVisible(dst, host)
 }
@@ -222,16 +225,23 @@ func appendFormDecoded(dst []byte, raw string) []byte {
 // appendField appends the value of a field (RFC 9421 section 2.1).
 func (w *work) appendField(dst []byte, m *sealwright.Message, c *component) ([]byte, error) {
 	lines := w.lines(m, c)
-	if len(lines) == 0 {
-		return dst, errAbsent
-	}
 	switch {
+	case len(lines) == 0:
+		return dst, errAbsent
 	case c.flags&flagBS != 0:
 		return w.appendWrapped(dst, lines)
 	case c.flags&flagKey != 0:
 		return w.appendKey(dst, lines, c.arg)
 	case c.flags&flagSF != 0:
 		return w.appendStrict(dst, lines)
+	}
+	return appendLines(dst, lines)
+}
+
+// appendLines appends a field as it stands.
+func appendLines(dst []byte, lines []string) ([]byte, error) {
+	if len(lines) == 0 {
+		return dst, errAbsent
 	}
 	var err error
 	for i, line := range lines {

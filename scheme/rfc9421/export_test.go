@@ -1,6 +1,21 @@
 package rfc9421
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/sealwright/sealwright"
+)
+
+// ParseAny is Parse without the short way for messages that look as expected.
+func ParseAny(s sealwright.Scheme, m *sealwright.Message, c *sealwright.Claim) error {
+	return s.(*profile).parseAny(new(work), m, c)
+}
+
+// Expected reports whether the short way is taken.
+func Expected(s sealwright.Scheme, m *sealwright.Message) bool {
+	_, _, ok := s.(*profile).expected(new(work), m)
+	return ok
+}
 
 // Reprint parses text as a dictionary, list or item and prints it.
 func Reprint(kind, text string) (string, error) {

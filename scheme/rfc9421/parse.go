@@ -47,6 +47,17 @@ func (pf *profile) Unsigned(m *sealwright.Message) bool {
 func (pf *profile) Parse(m *sealwright.Message, c *sealwright.Claim) error {
 	w := pf.get()
 	defer pf.put(w)
+	if description, tag, ok := pf.expected(w, m); ok {
+		if err := c.AddTag(tag, canon.Base64); err != nil {
+			return err
+		}
+		return pf.readExpected(w, m, c, description, w.input.params)
+	}
+	return pf.parseAny(w, m, c)
+}
+
+// parseAny is Parse for a message of any look.
+func (pf *profile) parseAny(w *work, m *sealwright.Message, c *sealwright.Claim) error {
 	in, tag, err := pf.find(w, m)
 	if err != nil {
 		return err
@@ -122,16 +133,10 @@ func (pf *profile) read(w *work, m *sealwright.Message, c *sealwright.Claim, in 
 	if err := w.readComponents(in); err != nil {
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", inputField, err)
 	}
-	var covered digests
-	if slices.Equal(w.components, pf.signs) { // as is to be expected
-		c.Covers, covered = pf.covers, pf.covered
-	} else {
-		if missing := pf.missing(w.components); missing != nil {
-			return sealwright.Refusef(sealwright.ErrPolicy, "signature does not cover %s", missing)
-		}
-		c.Covers, covered = coverage(w.components)
+	if missing := pf.missing(w.components); missing != nil {
+		return sealwright.Refusef(sealwright.ErrPolicy, "signature does not cover %s", missing)
 	}
-	c.Private = covered
+	c.Covers, c.Private = coverage(w.components)
 	if err := pf.readParams(w.input.params[in.params.from:in.params.to], c); err != nil {
 		return err
 	}

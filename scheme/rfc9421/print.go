@@ -3,6 +3,8 @@ package rfc9421
 import (
 	"strconv"
 	"strings"
+
+	"github.com/sealwright/sealwright/canon"
 )
 
 // appendDictionary appends f, a dictionary, as RFC 9651 section 4.1.2
@@ -145,11 +147,4 @@ func appendDisplay(dst []byte, s string) []byte {
 }
 
 // printable reports whether a string of a structured field can hold s.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+func printable(s string) bool { return canon.Printable(s) }

@@ -50,16 +50,16 @@ const MaxWindow = 31 * 24 * time.Hour
 // profile is RFC 9421 with what an application chooses: the parameters of the
 // definition.
 type profile struct {
-	name      string
-	label     string              // empty: the only one
-	required  []component         // at least one
-	signs     []component         // what a new signature covers
-	list      string              // signs as an inner list
-	described field               // list, parsed
-	covers    sealwright.Coverage // by signs
-	covered   digests             // by signs
-	tag       string              // empty: any
-	base64    bool                // the secret is base64
+	name     string
+	label    string              // empty: the only one
+	required []component         // at least one
+	signs    []component         // what a new signature covers
+	list     string              // signs as an inner list
+	parts    []part              // of signs
+	covers   sealwright.Coverage // by signs
+	covered  digests             // by signs
+	tag      string              // empty: any
+	base64   bool                // the secret is base64
 
 	requireCreated, requireExpires, requireNonce, requireKeyID bool
 
@@ -151,7 +151,8 @@ func (pf *profile) choose(params scheme.Params) error {
 	}
 	pf.list = string(append(list, ')'))
 	pf.covers, pf.covered = coverage(pf.signs)
-	return pf.described.parseList(pf.list)
+	pf.parts = partsOf(pf.signs)
+	return nil
 }
 
 func components(params scheme.Params, name string) ([]component, error) {

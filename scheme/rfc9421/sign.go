@@ -52,9 +52,8 @@ func (pf *profile) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwri
 // readBack reads what Prepare has written, as Parse would.
 func (pf *profile) readBack(w *work, m *sealwright.Message, c *sealwright.Claim) error {
 	label := c.Values[labelValue]
-	if len(w.input.members) == 0 { // the first signature, whose parts are known
-		w.input.describe(&pf.described, label, w.params)
-		return pf.read(w, m, c, &w.input.members[0])
+	if len(w.input.members) == 0 { // the first signature
+		return pf.readExpected(w, m, c, m.Header[inputField][0][len(label)+1:], w.params)
 	}
 	if err := w.input.parseDictionary(joined(m.Header[inputField])); err != nil {
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", inputField, err)
@@ -63,16 +62,6 @@ func (pf *profile) readBack(w *work, m *sealwright.Message, c *sealwright.Claim)
 		return sealwright.Refusef(sealwright.ErrTooManyTags, "%d signatures, at most %d are looked at", n, sealwright.MaxTags)
 	}
 	return pf.read(w, m, c, w.input.find(label))
-}
-
-// describe makes f what parsing a dictionary would give that has one member:
-// list, an inner list without parameters, under key and with params.
-func (f *field) describe(list *field, key string, params []param) {
-	f.members = append(f.members[:0], list.members...)
-	f.items = append(f.items[:0], list.items...)
-	f.params = append(append(f.params[:0], list.params...), params...)
-	f.members[0].key = key
-	f.members[0].params = span{len(list.params), len(f.params)}
 }
 
 // newLabel returns the label to sign under: that of the profile, of the only
