@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
 )
@@ -91,19 +92,20 @@ func (s *Signer) SignRing(ring *keyring.Ring, m Message, now time.Time) (Message
 // checkLines refuses line breaks and zero bytes in the head of m: what a key ID,
 // a nonce or a parameter brings there must not begin a line of its own.
 func checkLines(m *Message) error {
-	const ends = "\r\n\x00"
-	if strings.ContainsAny(m.Method, ends) || strings.ContainsAny(m.Host, ends) || strings.ContainsAny(m.Target, ends) {
+	if breaksLine(m.Method) || breaksLine(m.Host) || breaksLine(m.Target) {
 		return Refusef(ErrMalformed, "request line or host holds a line break or a zero byte")
 	}
 	for name, values := range m.Header {
 		for _, v := range values {
-			if strings.ContainsAny(v, ends) {
+			if breaksLine(v) {
 				return Refusef(ErrMalformed, "header %s holds a line break or a zero byte", name)
 			}
 		}
 	}
 	return nil
 }
+
+func breaksLine(s string) bool { return !canon.Printable(s) && strings.ContainsAny(s, "\r\n\x00") }
 
 func (s *Signer) nonce() string {
 	if s.Nonce != nil {
