@@ -262,7 +262,13 @@ func TestWriteFails(t *testing.T) {
 		append([]string{"verify"}, job...), append([]string{"verify", "--json"}, job...),
 		append([]string{"sign"}, job...), append([]string{"sign", "--curl"}, job...),
 		{"schemes"}, {"schemes", "--json"}, {"schemes", "show", "github"}, {"schemes", "show", "github", "--json"},
-		{"schemes", "test", vectors}, {"version"},
+		{"schemes", "test", vectors}, {"version"}, {"schemes", "--refused"}, {"schemes", "--refused", "--json"},
+		{"schemes", "explain", "github"}, {"schemes", "lint", "github"}, {"schemes", "lint", "github", "--json"},
+		{"doctor", "--scheme", "github", "--secret-file", "live=" + secret, "--request", request},
+		{"doctor", "--scheme", "github", "--secret-file", "live=" + secret, "--request", request, "--json"},
+		{"send", "--scheme", "github", "--secret-file", secret, "--to", receiver(t).URL + "/ok"},
+		{"send", "--scheme", "github", "--secret-file", secret, "--to", receiver(t).URL + "/ok", "--json"},
+		{"schemes", "docs", t.TempDir()},
 	} {
 		t.Run(strings.Join(args[:min(2, len(args))], " "), func(t *testing.T) {
 			if got := execute(nil, args...); got.code != exitOK {

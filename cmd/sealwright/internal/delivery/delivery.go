@@ -34,6 +34,7 @@ var ErrRequest = errors.New("cannot be sent")
 // scheme in code only the type of the content stays then.
 func Template(d *scheme.Definition, params scheme.Params, whole bool) (sealwright.Message, error) {
 	m := sealwright.Message{Method: http.MethodPost, Header: map[string][]string{}}
+	made := madeHeaders(d, params)
 	if len(d.Examples) > 0 {
 		same := func(v scheme.Vector) bool { return maps.EqualFunc(v.Params, params, slices.Equal) }
 		example := &d.Examples[max(0, slices.IndexFunc(d.Examples, same))]
@@ -41,10 +42,11 @@ func Template(d *scheme.Definition, params scheme.Params, whole bool) (sealwrigh
 		if m, err = example.Request.Message(); err != nil {
 			return m, err
 		}
+		maps.Copy(made, madeHeaders(d, example.Params)) // also those of other parameters
 	}
-	made := madeHeaders(d, params)
+	code := d.Code != ""
 	for name := range m.Header {
-		if name == "Host" || name == "Content-Length" || !whole && name != "Content-Type" && (made == nil || made[name]) {
+		if name == "Host" || name == "Content-Length" || !whole && name != "Content-Type" && (code || made[name]) {
 			delete(m.Header, name)
 		}
 	}
@@ -55,11 +57,12 @@ func Template(d *scheme.Definition, params scheme.Params, whole bool) (sealwrigh
 	return m, nil
 }
 
-// madeHeaders returns the headers that a signer of d writes; nil if d is code.
+// madeHeaders returns the headers that a signer of d writes, none if d is code.
 func madeHeaders(d *scheme.Definition, params scheme.Params) map[string]bool {
+	made := map[string]bool{}
 	probe, err := d.Probe(params)
 	if err != nil {
-		return nil
+		return made
 	}
 	f := probe.Format()
 	sources := append([]string{f.Tag.From}, f.Tag.Also...)
@@ -81,7 +84,6 @@ func madeHeaders(d *scheme.Definition, params scheme.Params) map[string]bool {
 			sources = append(sources, t.From)
 		}
 	}
-	made := map[string]bool{}
 	for _, s := range sources {
 		if name, ok := strings.CutPrefix(s, "header:"); ok {
 			name, _, _ = strings.Cut(name, "|")
