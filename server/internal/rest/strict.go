@@ -72,7 +72,7 @@ func checkNames(d *json.Decoder, location string, shape names) error {
 		err = checkObject(d, location, shape)
 	case json.Delim('['):
 		for i := 0; err == nil && d.More(); i++ {
-			err = checkNames(d, fmt.Sprintf("%s[%d]", location, i), shape)
+			err = checkNames(d, within(location, fmt.Sprintf("[%d]", i)), shape)
 		}
 	default:
 		return nil
@@ -84,6 +84,19 @@ func checkNames(d *json.Decoder, location string, shape names) error {
 		return badJSON("bad JSON at byte %d", d.InputOffset())
 	}
 	return nil
+}
+
+// maxLocation is the length in bytes of the longest place that an error names.
+// Beyond it the place of the value around it stands, so that deep JSON does not
+// cost memory for each level's place.
+const maxLocation = 256
+
+// within returns the place of a part of the value at location.
+func within(location, part string) string {
+	if len(location)+len(part) > maxLocation {
+		return location
+	}
+	return location + part
 }
 
 func checkObject(d *json.Decoder, location string, shape names) error {
@@ -102,7 +115,7 @@ func checkObject(d *json.Decoder, location string, shape names) error {
 			return &badBody{http.StatusBadRequest, location, fmt.Sprintf("a member stands twice, again before byte %d", d.InputOffset())}
 		}
 		seen[name] = true
-		if err := checkNames(d, location+"."+name[:min(len(name), 64)], inner); err != nil {
+		if err := checkNames(d, within(location, "."+name[:min(len(name), 64)]), inner); err != nil {
 			return err
 		}
 	}
