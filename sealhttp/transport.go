@@ -24,6 +24,10 @@ var ErrRedirect = errors.New("redirect to another host is not signed")
 // Transport is a round tripper that signs requests. Its fields must not change
 // once RoundTrip was called.
 //
+// What a request has already of what its scheme covers, such as a nonce or the
+// payload of a token, is signed as it is. A proxy that passes on requests of
+// others takes their Authorization and signature headers out first.
+//
 // It reads the body into memory, so that the request can be sent again:
 // connections that break are retried as without it, and each step of a redirect
 // within one host is signed anew.
