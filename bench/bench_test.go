@@ -37,6 +37,7 @@ func jsonBody() []byte {
 func newRequest(method, url string, body []byte) *http.Request {
 	r := httptest.NewRequest(method, url, bytes.NewReader(body))
 	r.RequestURI = r.URL.RequestURI()
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }
@@ -101,7 +102,8 @@ func verifyAll(b *testing.B, impls []impl, r *http.Request, body []byte) {
 // copyOf returns r with its own header and a body to read.
 func copyOf(r *http.Request, body []byte) *http.Request {
 	out := r.Clone(r.Context())
-	out.Body = io.NopCloser(bytes.NewReader(body))
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	out.Body, _ = out.GetBody()
 	return out
 }
 

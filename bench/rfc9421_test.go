@@ -75,7 +75,8 @@ func remitlyVerifier(tb testing.TB) impl {
 	}}
 }
 
-// A signer signs a request and returns the header of the signed one.
+// A signer returns the header of the signed request. It leaves r as it is, since
+// an [http.RoundTripper] must; those that write to the request get a copy.
 type signer struct {
 	name string
 	sign func(r *http.Request, body []byte) (http.Header, error)
@@ -103,6 +104,7 @@ func yaronfSigner(tb testing.TB) signer {
 	}
 	algorithms := []string{yaronf.DigestSha256}
 	return signer{"yaronf", func(r *http.Request, _ []byte) (http.Header, error) {
+		r = withHeader(r)
 		digest, err := yaronf.GenerateContentDigestHeader(&r.Body, algorithms)
 		if err != nil {
 			return nil, err
@@ -118,6 +120,14 @@ func yaronfSigner(tb testing.TB) signer {
 	}}
 }
 
+// withHeader returns r with a header and a body of its own.
+func withHeader(r *http.Request) *http.Request {
+	out := *r
+	out.Header = r.Header.Clone()
+	out.Body, _ = r.GetBody()
+	return &out
+}
+
 func remitlySigner(tb testing.TB) signer {
 	s, err := remitly.NewSigner(remitly.SigningProfile{
 		Algorithm: remitly.Algo_HMAC_SHA256,
@@ -129,7 +139,7 @@ func remitlySigner(tb testing.TB) signer {
 		tb.Fatal(err)
 	}
 	return signer{"remitly", func(r *http.Request, _ []byte) (http.Header, error) {
-		r.Header.Del("Content-Digest") // of the call before; otherwise it is kept
+		r = withHeader(r)
 		err := s.Sign(r)
 		return r.Header, err
 	}}
