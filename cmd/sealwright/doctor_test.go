@@ -159,6 +159,21 @@ func TestDoctorCases(t *testing.T) {
 	}
 }
 
+// TestDoctorPage checks that every cause of the cases stands in docs.
+func TestDoctorPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/use/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range doctorCases(t) {
+		for _, cause := range append([]string{c.Truth, c.Truth2}, c.Also...) {
+			if strings.Contains(cause, ".") && cause != "control.ok" && !strings.Contains(string(page), "| `"+cause+"` |") {
+				t.Errorf("%s: docs/use/doctor.md does not explain %s", c.ID, cause)
+			}
+		}
+	}
+}
+
 func knownScheme(name string) error {
 	var f libraryFlag
 	_, err := f.definition(name)

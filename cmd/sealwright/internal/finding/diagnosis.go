@@ -72,7 +72,7 @@ func DescribeDiagnosis(d doctor.Diagnosis, name string, took time.Duration, colo
 	for _, n := range d.Notes {
 		line("note", n)
 	}
-	line("tried", fmt.Sprintf("%d hypotheses with %d secrets in %v", d.Hypotheses, d.Secrets, took.Round(100*time.Microsecond)))
+	line("tried", fmt.Sprintf("%s with %s in %v", count(d.Hypotheses, "hypothesis", "hypotheses"), count(d.Secrets, "secret", "secrets"), took.Round(100*time.Microsecond)))
 	return b.String()
 }
 
@@ -102,4 +102,11 @@ func common(a, b string) (start, end int) {
 		end++
 	}
 	return start, end
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -73,6 +73,6 @@ func (r *Lint) Text(colour bool) string {
 	if !r.Loads {
 		state = terminal.Paint("does NOT load", terminal.Red, colour)
 	}
-	fmt.Fprintf(&b, "%s %s: %d weaknesses, %d fatal\n", terminal.Printable(r.Scheme), state, len(r.Findings), fatal)
+	fmt.Fprintf(&b, "%s %s: %s, %d fatal\n", terminal.Printable(r.Scheme), state, count(len(r.Findings), "weakness", "weaknesses"), fatal)
 	return b.String()
 }

@@ -14,7 +14,7 @@ func TestLintText(t *testing.T) {
 	if !r.Loads {
 		t.Error("a warning keeps it from loading")
 	}
-	const warned = "warning truncated: cut\n  allows  A03, prefix of a tag, tag of another length\n  mend    send the whole tag in a scheme of your own\n" + `own\u001b` + " loads: 1 weaknesses, 0 fatal\n"
+	const warned = "warning truncated: cut\n  allows  A03, prefix of a tag, tag of another length\n  mend    send the whole tag in a scheme of your own\n" + `own\u001b` + " loads: 1 weakness, 0 fatal\n"
 	if got := r.Text(false); got != warned {
 		t.Errorf("got\n%s, want\n%s", got, warned)
 	}
