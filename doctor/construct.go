@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -82,6 +83,15 @@ func plain(sizes map[int]bool) []construction {
 		add := func(text string, danger bool, join func(key, message []byte) []byte) {
 			out = append(out, construction{cause: "alg.not_hmac", text: "used " + h.name + " of " + text + ", which is no HMAC", weight: 4, danger: danger,
 				sum: func(_, text, message []byte) []byte { return h.sum(join(text, message)) }})
+			if !danger {
+				out = append(out, construction{cause: "alg.not_hmac", text: "used " + h.name + " of " + text + ", decoded, which is no HMAC", weight: 5,
+					sum: func(key, text, message []byte) []byte {
+						if bytes.Equal(key, text) {
+							return nil
+						}
+						return h.sum(join(key, message))
+					}})
+			}
 		}
 		add("the message alone, without any secret", true, func(_, m []byte) []byte { return m })
 		add("secret and message", false, func(k, m []byte) []byte { return cat(k, m) })
@@ -91,6 +101,9 @@ func plain(sizes map[int]bool) []construction {
 			add("secret and message, joined by "+quote(sep), false, func(k, m []byte) []byte { return cat(k, []byte(sep), m) })
 			add("message and secret, joined by "+quote(sep), false, func(k, m []byte) []byte { return cat(m, []byte(sep), k) })
 		}
+		add("secret and hash of the message", false, func(k, m []byte) []byte { return cat(k, h.sum(m)) })
+		add("secret and hex hash of the message", false, func(k, m []byte) []byte { return cat(k, []byte(hex.EncodeToString(h.sum(m)))) })
+		add("hex hash of the message, and secret", false, func(k, m []byte) []byte { return cat([]byte(hex.EncodeToString(h.sum(m))), k) })
 		add("the hex hash of the message", true, func(_, m []byte) []byte { return []byte(hex.EncodeToString(h.sum(m))) })
 		add("the hash of the message", true, func(_, m []byte) []byte { return h.sum(m) })
 	}
@@ -121,6 +134,12 @@ func twice(pinned mac.Algorithm, sizes map[int]bool) []construction {
 		})
 	}
 	add("computed the HMAC of the HMAC", func(k, m []byte) []byte { return hmacOf(pinned, k, hmacOf(pinned, k, m)) })
+	for _, h := range hashes {
+		if h.size == pinned.Size() {
+			add("computed the "+h.name+" of the HMAC", func(k, m []byte) []byte { return h.sum(hmacOf(pinned, k, m)) })
+			add("computed the "+h.name+" of the hex HMAC", func(k, m []byte) []byte { return h.sum([]byte(hex.EncodeToString(hmacOf(pinned, k, m)))) })
+		}
+	}
 	add("computed the HMAC of the hex HMAC", func(k, m []byte) []byte {
 		return hmacOf(pinned, k, []byte(hex.EncodeToString(hmacOf(pinned, k, m))))
 	})

@@ -58,7 +58,7 @@ type Input struct {
 	KnownHosts []string             // hosts that are the receiver's own
 	Others     []*scheme.Definition // schemes that the sender may use instead
 
-	MaxHypotheses int           // 0 means 60,000
+	MaxHypotheses int           // 0 means 120,000
 	MaxTime       time.Duration // 0 means 5 s
 	MaxMemory     int           // bytes of bodies and signed strings that are kept at a time; 0 means 32 MiB
 	MaxBody       int           // bytes; of a larger body only facts are looked at; 0 means 256 KiB
@@ -80,7 +80,7 @@ type Diagnosis struct {
 }
 
 const (
-	defaultHypotheses = 60_000
+	defaultHypotheses = 120_000
 	defaultTime       = 5 * time.Second
 	defaultMemory     = 32 << 20
 	defaultBody       = 256 << 10
@@ -163,6 +163,7 @@ type search struct {
 	ctx      context.Context
 	in       *Input
 	tried    int
+	stopped  bool // ctx is done
 	notes    []string
 	evidence []evidence
 }
@@ -175,7 +176,10 @@ type evidence struct {
 // more counts one hypothesis and reports whether the search may go on.
 func (s *search) more() bool {
 	s.tried++
-	return s.tried < s.in.MaxHypotheses && (s.tried%256 != 0 || s.ctx.Err() == nil)
+	if s.tried%256 == 0 && s.ctx.Err() != nil {
+		s.stopped = true
+	}
+	return s.tried < s.in.MaxHypotheses && !s.stopped
 }
 
 // params returns the parameters with the public URL, where the scheme has one.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,13 +27,20 @@ func rewritten(probe *scheme.Probe, m *sealwright.Message, r scheme.Reading) []r
 	var out []rewrite
 	if text, format := probe.Time(r); text != "" {
 		out = append(out, times(text, format)...)
+		for _, t := range otherTimes(m, text) {
+			out = append(out, rewrite{cause: "msg.timestamp_format", text: "signed another time that the request carries", weight: 5, value: t})
+		}
 	}
 	for _, name := range headerNames(m.Header) {
 		values := m.Header[name]
 		if len(values) != 1 || !probe.SignedHeader(m, r, name) {
 			continue
 		}
-		for _, v := range headerValues(name, values[0]) {
+		list := headerValues(name, values[0])
+		if name == "Content-Length" {
+			list = append(list, recoding{"as long as the body is now", strconv.Itoa(len(m.Body))})
+		}
+		for _, v := range list {
 			out = append(out, rewrite{cause: "msg.header_modified", text: "signed " + name + " " + v.what, weight: 4, header: name, value: v.text})
 		}
 	}
@@ -85,11 +93,23 @@ func times(text, format string) []rewrite {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		add(3, "as a float", text+".0")
 		add(4, "as a float", text+".00")
+		add(5, "as a float", text+".000")
+		add(5, "as a float", text+".000000")
+		add(5, "as a float", text+".0000000")
 		add(4, "in exponent form", strconv.FormatFloat(float64(n), 'e', -1, 64))
 		add(4, "in exponent form", strings.ToUpper(strconv.FormatFloat(float64(n), 'e', -1, 64)))
+		add(4, "in exponent form", java(float64(n)))
+		add(5, "in hex", strconv.FormatInt(n, 16))
 		add(3, "in units a thousand times smaller", text+"000")
+		add(4, "in units a million times smaller", text+"000000")
+		add(4, "in units a thousand million times smaller", text+"000000000")
+		for _, word := range []string{"", "None", "null", "undefined", "nil", "NaN", "0"} {
+			add(5, "as "+quote(word), word)
+		}
 		if len(text) > 12 {
 			add(3, "in seconds", text[:len(text)-3])
+			add(3, "in seconds as a float", text[:len(text)-3]+".0")
+			add(4, "in seconds, rounded up", strconv.FormatInt(n/1000+1, 10))
 			add(3, "in seconds with a fraction", text[:len(text)-3]+"."+text[len(text)-3:])
 		}
 		add(4, "in quotes", `"`+text+`"`)
@@ -101,7 +121,7 @@ func times(text, format string) []rewrite {
 		if len(text) > 12 {
 			at = time.UnixMilli(n)
 		}
-		for _, l := range []string{time.RFC3339, "2006-01-02T15:04:05.000Z07:00", "20060102T150405Z", time.RFC1123, "2006-01-02 15:04:05"} {
+		for _, l := range []string{time.RFC3339, "2006-01-02T15:04:05.000Z07:00", "20060102T150405Z", "Mon, 02 Jan 2006 15:04:05 GMT", time.RFC1123, time.RFC1123Z, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "20060102150405"} {
 			add(5, "in another form", at.UTC().Format(l))
 		}
 		return out
@@ -120,6 +140,46 @@ func times(text, format string) []rewrite {
 		add(4, "as Unix milliseconds", strconv.FormatInt(at.UnixMilli(), 10))
 	}
 	return out
+}
+
+// nearTimes are the times that a clock may have shown when it was read twice, or
+// that have digits which were not sent.
+func nearTimes(text string) []string {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return nil
+	}
+	var out []string
+	if len(text) == 10 {
+		for ms := range int64(1000) {
+			out = append(out, strconv.FormatInt(n*1000+ms, 10))
+		}
+	}
+	reach := int64(120)
+	if len(text) >= 13 {
+		reach = 1500
+	}
+	for d := int64(1); d <= reach; d++ {
+		out = append(out, strconv.FormatInt(n-d, 10), strconv.FormatInt(n+d, 10))
+	}
+	for h := int64(1); h <= 28 && len(text) == 10; h++ {
+		out = append(out, strconv.FormatInt(n-h*1800, 10), strconv.FormatInt(n+h*1800, 10))
+	}
+	return out
+}
+
+var unixTime = regexp.MustCompile(`1[0-9]{9}(?:[0-9]{3})?`)
+
+// otherTimes are further times that the request carries.
+func otherTimes(m *sealwright.Message, text string) []string {
+	found := unixTime.FindAllString(string(m.Body[:min(len(m.Body), 1<<16)]), 20)
+	for _, name := range headerNames(m.Header) {
+		if n := strings.ToLower(name); strings.Contains(n, "time") || strings.Contains(n, "date") {
+			found = append(found, m.Header[name]...)
+		}
+	}
+	slices.Sort(found)
+	return slices.DeleteFunc(slices.Compact(found), func(t string) bool { return t == text || len(t) > 64 })
 }
 
 // headerNames returns the names in a fixed order, so that a diagnosis is the same

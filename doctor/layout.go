@@ -1,11 +1,17 @@
 package doctor
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sealwright/sealwright"
+	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/scheme"
 )
 
@@ -34,6 +40,8 @@ func forms(probe *scheme.Probe, m *sealwright.Message) []form {
 	f.order()
 	f.expressions()
 	f.segments()
+	f.requestLine()
+	f.joined()
 	f.additions(m)
 	slices.SortStableFunc(f.list, func(a, b form) int { return a.weight - b.weight })
 	return f.list
@@ -129,7 +137,7 @@ func (f *formList) ends() {
 	}
 }
 
-var separators = []string{"", ".", ":", "\n", "|", ",", " ", ";", "-", "_", "\r\n", "&", "\t", "+", "/"}
+var separators = []string{"", ".", ":", "\n", "|", ",", " ", ";", "-", "_", "\r\n", "&", "\t", "+", "/", "=", "?", ". ", ": ", ", ", "#", "~", "::", "\x00"}
 
 func showSep(s string) string {
 	if s == "" {
@@ -174,20 +182,111 @@ func (f *formList) separators() {
 		}
 		f.add(4, "msg.format", r.text, all)
 	}
-	if n := len(f.elements); n > 1 {
-		var label []element
-		for i, e := range f.elements {
-			if i == 0 && e.literal != "" {
-				for _, l := range []string{"v0:", "v1:", "v2:", "v0.", "v1.", "v0", "v1", "v0\n", "v1\n"} {
-					f.add(5, "msg.format", "signed the label "+quote(l)+" instead of "+quote(e.literal), f.with(0, element{literal: l}))
-				}
-			}
-			label = append(label, e)
-		}
-		for _, l := range []string{"v0:", "v1:", "v0.", "v1."} {
-			f.add(6, "msg.format", "signed the label "+quote(l)+" first", append([]element{{literal: l}}, label...))
+	f.labels()
+}
+
+// labels tries other constants at the beginning.
+func (f *formList) labels() {
+	for _, l := range []string{"v0:", "v1:", "v2:", "v0.", "v1.", "v0", "v1", "v0\n", "v1\n", "v0=", "V0:", "v1=", "t=", "ts=", "sha256=", "v1,"} {
+		if len(f.elements) > 0 && f.elements[0].literal != "" {
+			f.add(5, "msg.format", "signed the label "+quote(l)+" instead of "+quote(f.elements[0].literal), f.with(0, element{literal: l}))
+		} else {
+			f.add(6, "msg.format", "signed the label "+quote(l)+" first", append([]element{{literal: l}}, f.elements...))
 		}
 	}
+}
+
+// joined tries all parts with one separator between them, and without labels.
+func (f *formList) joined() {
+	var all, values []element
+	for _, e := range f.elements {
+		if e.expr != "" || e.segment != nil {
+			all, values = append(all, e), append(values, e)
+		} else if word := strings.Trim(e.literal, ".:,;|=&?/ \r\n\t-_"); word != "" {
+			all = append(all, element{literal: word})
+		}
+	}
+	for _, sep := range separators {
+		for _, list := range [][]element{all, values} {
+			var out []element
+			for i, e := range list {
+				if i > 0 {
+					out = append(out, element{literal: sep})
+				}
+				out = append(out, e)
+			}
+			f.add(5, "msg.format", "signed "+showSep(sep)+" between all parts", out)
+		}
+	}
+	for _, p := range permutations(len(values), maxOrdered) {
+		for _, sep := range []string{"", ".", ":", "\n", "|"} {
+			var out []element
+			for i, at := range p {
+				if i > 0 {
+					out = append(out, element{literal: sep})
+				}
+				out = append(out, values[at])
+			}
+			f.add(7, "msg.format", "signed the parts in another order, with "+showSep(sep)+" between them", out)
+		}
+	}
+}
+
+// permutations returns all orders of n indexes, and none if n is above most.
+func permutations(n, most int) [][]int {
+	if n > most {
+		return nil
+	}
+	out := [][]int{{}}
+	for i := range n {
+		var longer [][]int
+		for _, p := range out {
+			for at := range len(p) + 1 {
+				longer = append(longer, slices.Insert(slices.Clone(p), at, i))
+			}
+		}
+		out = longer
+	}
+	return out
+}
+
+// requestLine tries the target in place of path and query, and what may stand
+// before a query.
+func (f *formList) requestLine() {
+	path := slices.IndexFunc(f.elements, func(e element) bool { return strings.HasPrefix(e.expr, "{path") })
+	for i, e := range f.elements {
+		query := strings.HasPrefix(e.expr, "{query") || e.segment != nil && e.segment.Fields != nil && slices.Contains(e.segment.Fields.From, "query")
+		if !query {
+			continue
+		}
+		if path >= 0 && path < i {
+			f.add(4, "msg.format", "signed path and query in one", slices.Replace(slices.Clone(f.elements), path, i+1, element{expr: "{target}"}))
+			f.add(5, "msg.format", "signed the URL instead of path and query", slices.Replace(slices.Clone(f.elements), path, i+1, element{expr: "{url}"}))
+		}
+		for _, before := range []string{"?", "{path}?", "{path}", "{method}", "{method}{path}", "{method}{path}?", "{method}\n{path}\n", "{scheme}://{host}{path}?"} {
+			f.add(5, "msg.format", "signed "+quote(before)+" before the query", slices.Insert(slices.Clone(f.elements), i, element{expr: before}))
+		}
+		for _, how := range []string{"name", "text", "none"} {
+			for _, kv := range []string{"=", ""} {
+				for _, join := range []string{"&", ""} {
+					seg := &scheme.Segment{Fields: &scheme.FieldsSegment{From: []string{"query"}, Omit: omitted(e), Sort: how, KV: kv, Join: join}}
+					f.add(5, "url.query", "signed the parameters of the query in another order or form", f.with(i, element{segment: seg}))
+				}
+			}
+		}
+	}
+}
+
+// omitted returns the parameters that an element leaves out of the query.
+func omitted(e element) []string {
+	if e.segment != nil {
+		return e.segment.Fields.Omit
+	}
+	_, name, ok := strings.Cut(strings.Trim(e.expr, "{}"), "-without:")
+	if !ok {
+		return nil
+	}
+	return []string{name}
 }
 
 // describe names an element for people.
@@ -265,6 +364,25 @@ func (f *formList) order() {
 	if len(at) > 2 {
 		f.add(6, "msg.format", "signed the last part first", swap(at[0], at[len(at)-1]))
 	}
+	for _, p := range permutations(len(at), maxOrdered) {
+		out := slices.Clone(f.elements)
+		for i, from := range p {
+			out[at[i]] = f.elements[at[from]]
+		}
+		f.add(6, "msg.format", "signed the parts in another order", out)
+	}
+	for i := range at { // one part moved to the front, with the separator behind it
+		out := slices.Delete(slices.Clone(f.elements), at[i], at[i]+1)
+		if at[i] < len(out) {
+			f.add(6, "msg.format", "signed "+describe(f.elements[at[i]])+" first", slices.Concat([]element{f.elements[at[i]]}, out))
+		}
+		if rest := slices.Clone(out); at[i] > 0 && at[i]-1 < len(rest) && rest[at[i]-1].literal != "" {
+			sep := rest[at[i]-1]
+			rest = slices.Delete(rest, at[i]-1, at[i])
+			f.add(6, "msg.format", "signed "+describe(f.elements[at[i]])+" first", slices.Concat([]element{f.elements[at[i]], sep}, rest))
+			f.add(6, "msg.format", "signed "+describe(f.elements[at[i]])+" last", slices.Concat(rest, []element{sep, f.elements[at[i]]}))
+		}
+	}
 }
 
 // rewrites are other expressions that senders use in place of one.
@@ -276,6 +394,13 @@ var rewrites = []struct {
 	{"{method}", "{method|upper}", "msg.format", "signed the method in upper case"},
 	{"{path}", "{target}", "url.query", "signed path and query instead of the path"},
 	{"{path}", "{url}", "msg.format", "signed the URL instead of the path"},
+	{"{path}", "{scheme}://{host}{path}", "msg.format", "signed the URL without its query instead of the path"},
+	{"{path}", "{host}{path}", "msg.format", "signed the host before the path"},
+	{"{target}", "{host}{target}", "msg.format", "signed the host before path and query"},
+	{"{url}", "{host}{target}", "msg.format", "signed the URL without its scheme"},
+	{"{url}", "{scheme}://{host}{path}", "url.query", "signed the URL without its query"},
+	{"{body|sha256|hex}", "", "msg.format", "signed nothing in place of the digest of the body"},
+	{"{body|sha256|hex}", "{body|sha256}", "msg.format", "signed the raw digest of the body"},
 	{"{target}", "{path}", "url.query", "signed the path without the query"},
 	{"{target}", "{url}", "msg.format", "signed the URL instead of path and query"},
 	{"{url}", "{target}", "msg.format", "signed path and query instead of the URL"},
@@ -342,6 +467,9 @@ func (f *formList) fields(i int, s *scheme.FieldsSegment) {
 		seg := *f.elements[i].segment
 		seg.Fields = &c
 		f.add(4, cause, text, f.with(i, element{segment: &seg}))
+	}
+	if slices.Contains(s.From, "form") {
+		f.add(5, "msg.format", "signed the body as it is instead of its parameters", f.with(i, element{expr: "{body}"}))
 	}
 	for _, how := range []string{"none", "name", "pair", "text"} {
 		try("url.query", "signed the parameters in another order", func(c *scheme.FieldsSegment) { c.Sort = how })
@@ -424,17 +552,91 @@ func (f *formList) additions(m *sealwright.Message) {
 			}
 		}
 	}
-	for _, x := range extra {
+	if format := f.probe.Format(); format.KeyID != nil {
+		extra = append(extra, "{keyid}")
+	}
+	for _, x := range append(extra, "{host}") {
 		if slices.ContainsFunc(f.elements, func(e element) bool { return e.expr == x }) {
 			continue
 		}
-		for _, sep := range []string{"", ".", ":", "\n", "|"} {
-			e := element{expr: x}
-			text := "signed also " + strings.Trim(x, "{}")
-			first := append([]element{e, {literal: sep}}, f.elements...)
-			last := append(slices.Clone(f.elements), element{literal: sep}, e)
-			f.add(7, "msg.format", text+" first", first)
-			f.add(7, "msg.format", text+" last", last)
+		for _, sep := range f.usual() {
+			for at := range len(f.elements) + 1 {
+				f.insert(at, x, sep)
+			}
 		}
 	}
 }
+
+// usual returns the separators that additions are tried with: those of the
+// scheme, or the most common ones.
+func (f *formList) usual() []string {
+	var out []string
+	for _, e := range f.elements {
+		if sep := e.literal; sep != "" && len(sep) < 3 && !slices.Contains(out, sep) {
+			out = append(out, sep)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return []string{"", ".", ":", "\n", "|"}
+}
+
+// insert adds a part before the element at a place.
+func (f *formList) insert(at int, expr, sep string) {
+	if at < len(f.elements) && f.elements[at].literal != "" {
+		return
+	}
+	part := []element{{expr: expr}, {literal: sep}}
+	if at == len(f.elements) {
+		part = []element{{literal: sep}, {expr: expr}}
+	}
+	f.add(7, "msg.format", "signed also "+strings.Trim(expr, "{}"), slices.Insert(slices.Clone(f.elements), at, part...))
+}
+
+// wholeTexts are changes of the signed string as a whole.
+func wholeTexts(s []byte) []change {
+	var out []change
+	add := func(cause, what string, text []byte) {
+		if !bytes.Equal(text, s) {
+			out = append(out, change{cause: cause, text: "signed " + what, weight: 5, body: text, danger: len(text) == 0})
+		}
+	}
+	add("msg.format", "the string in lower case", bytes.ToLower(s))
+	add("msg.format", "the string in upper case", bytes.ToUpper(s))
+	add("msg.format", "the hex text of the string", []byte(hex.EncodeToString(s)))
+	add("msg.format", "the base64 text of the string", []byte(base64.StdEncoding.EncodeToString(s)))
+	add("msg.format", "the percent-encoded string", canon.AppendPercent(nil, string(s), canon.Unreserved))
+	add("msg.format", "the string as encodeURIComponent writes it", canon.AppendPercent(nil, string(s), canon.URIComponent))
+	add("msg.format", "the form-encoded string", canon.AppendForm(nil, string(s)))
+	add("msg.format", "a NUL byte behind the string", slices.Concat(s, []byte{0}))
+	add("msg.format", "the string twice", slices.Concat(s, s))
+	add("msg.format", "the string without blanks", bytes.ReplaceAll(s, []byte(" "), nil))
+	add("msg.format", "the string in quotes", slices.Concat([]byte(`"`), s, []byte(`"`)))
+	add("body.charset", "the string in UTF-16", utf16Bytes(s, false))
+	if d, err := canon.Unescape(string(s), false); err == nil {
+		add("url.percent_encoding", "the decoded string", []byte(d))
+	}
+	lines := bytes.Split(s, []byte("\n"))
+	if len(lines) < 2 || len(lines) > 20 {
+		return out
+	}
+	glue := func(list [][]byte) []byte { return bytes.Join(list, []byte("\n")) }
+	for i := range lines {
+		add("msg.format", "the string without its line "+strconv.Itoa(i+1), glue(slices.Delete(slices.Clone(lines), i, i+1)))
+	}
+	add("msg.format", "header names with capitals", label.ReplaceAllFunc(s, capital))
+	add("msg.format", "header lines without blanks behind the colons", label.ReplaceAllFunc(s, bytes.TrimSpace))
+	add("msg.format", "header values without names", label.ReplaceAll(s, nil))
+	slices.Reverse(lines)
+	add("msg.format", "the lines in reverse order", glue(lines))
+	slices.SortFunc(lines, bytes.Compare)
+	add("msg.format", "the lines in sorted order", glue(lines))
+	return out
+}
+
+// capital returns a header name with a capital first letter.
+func capital(name []byte) []byte { return append(bytes.ToUpper(name[:1]), name[1:]...) }
+
+// label is the name of a header at the beginning of a line.
+var label = regexp.MustCompile(`(?m)^[@(]?[a-z][a-z0-9-]*[)]?: `)

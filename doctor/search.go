@@ -21,7 +21,7 @@ func (s *search) lookAtParts() (Diagnosis, bool) {
 	if err != nil {
 		return Diagnosis{}, false
 	}
-	p := &parts{search: s, probe: probe, seed: maphash.MakeSeed(), known: map[uint64]bool{}, macs: map[macKey]*mac.Key{}}
+	p := &parts{search: s, probe: probe, seed: maphash.MakeSeed(), known: map[uint64]bool{}}
 	p.message = s.in.Message
 	if _, ok := s.in.Definition.Params["public_url"]; ok {
 		p.useURL()
@@ -30,7 +30,9 @@ func (s *search) lookAtParts() (Diagnosis, bool) {
 	if len(p.tags) == 0 && len(p.bare) == 0 {
 		return Diagnosis{}, false
 	}
-	p.keys = guesses(s.in.Secrets, p.probe)
+	if p.keys = guesses(s.in.Secrets, p.probe); len(p.keys) == 0 {
+		return Diagnosis{}, false
+	}
 	p.base()
 	p.singles()
 	if p.best == nil {
@@ -53,9 +55,10 @@ type parts struct {
 
 	keys    []guess
 	strings []signed // signed strings, the scheme's own first
+	own     int      // how many strings are the scheme's own
+	room    int      // bytes of strings that may still be kept
 	known   map[uint64]bool
 	seed    maphash.Seed
-	macs    map[macKey]*mac.Key
 	best    *match
 
 	bodies   []change
@@ -71,11 +74,6 @@ type signed struct {
 	faults []fault
 	weight int
 	danger bool
-}
-
-type macKey struct {
-	key       int
-	algorithm mac.Algorithm
 }
 
 // match is a hypothesis that reproduces a received value.
@@ -121,98 +119,84 @@ func (p *parts) write(probe *scheme.Probe, m *sealwright.Message, r scheme.Readi
 	return out
 }
 
-// add keeps a signed string unless it is known.
-func (p *parts) add(list []signed, s signed) []signed {
-	h := maphash.Bytes(p.seed, s.bytes)
-	if p.known[h] {
-		return list
-	}
-	p.known[h] = true
-	return append(list, s)
-}
-
 // base tries the scheme's own signed string with every secret and every
 // computation.
 func (p *parts) base() {
 	for _, b := range p.write(p.probe, &p.message, p.reading) {
-		p.strings = p.add(p.strings, signed{bytes: b})
+		if h := maphash.Bytes(p.seed, b); !p.known[h] {
+			p.known[h] = true
+			p.strings = append(p.strings, signed{bytes: b})
+		}
 	}
+	p.own = len(p.strings)
+	p.sums = constructions(p.probe.Algorithm(), p.sizes)
 	for i := range p.strings {
 		for k := range p.keys {
 			p.tryKey(&p.strings[i], k)
 		}
-	}
-	p.sums = constructions(p.probe.Algorithm(), p.sizes)
-	for i := range p.strings {
 		for c := range p.sums {
-			p.trySum(&p.strings[i], 0, &p.sums[c])
+			p.trySum(&p.strings[i], &p.keys[0], &p.sums[c])
 		}
 		p.appended(&p.strings[i])
 	}
 }
 
 // key returns the MAC key of a guess.
-func (p *parts) key(k int, a mac.Algorithm) *mac.Key {
-	at := macKey{k, a}
-	if m, ok := p.macs[at]; ok {
-		return m
+func (p *parts) key(g *guess) *mac.Key {
+	if !g.made {
+		g.made = true
+		if material, err := p.probe.Derive(g.decoded, p.reading); err == nil {
+			g.material = material
+			g.mac, _ = mac.NewPinned(p.probe.Algorithm(), material)
+		}
 	}
-	var m *mac.Key
-	if material, err := p.probe.Derive(p.keys[k].decoded, p.reading); err == nil {
-		m, _ = mac.NewPinned(a, material)
-	}
-	p.macs[at] = m
-	return m
+	return g.mac
 }
 
-func (p *parts) tryKey(s *signed, k int) {
-	key := p.key(k, p.probe.Algorithm())
+func (p *parts) tryKey(s *signed, k int) { p.tryGuess(s, &p.keys[k]) }
+
+func (p *parts) tryGuess(s *signed, g *guess) {
+	key := p.key(g)
 	if key == nil || !p.more() {
 		return
 	}
 	var space [mac.MaxSize]byte
-	sum, err := key.Sum(space[:0], s.bytes)
-	if err != nil {
-		return
+	if sum, err := key.Sum(space[:0], s.bytes); err == nil {
+		p.compare(sum, s, g.name, g.weight, g.danger, g.faults, fault{})
 	}
-	g := &p.keys[k]
-	p.compare(sum, s, g.name, g.weight, g.danger, g.faults)
 }
 
-func (p *parts) trySum(s *signed, k int, c *construction) {
-	if len(p.keys) == 0 || !p.more() {
+func (p *parts) trySum(s *signed, g *guess, c *construction) {
+	if !p.more() {
 		return
 	}
-	g := &p.keys[k]
 	key := g.decoded.Expose()
-	if material, err := p.probe.Derive(g.decoded, p.reading); err == nil {
-		key = material.Expose()
+	if p.key(g) != nil {
+		key = g.material.Expose()
 	}
-	sum := c.sum(key, g.text.Expose(), s.bytes)
-	p.compare(sum, s, g.name, g.weight+c.weight, g.danger || c.danger, append(slices.Clone(g.faults), fault{c.cause, c.text}))
+	p.compare(c.sum(key, g.text.Expose(), s.bytes), s, g.name, g.weight+c.weight, g.danger || c.danger, g.faults, fault{c.cause, c.text})
 }
 
 // compare looks for the value among the received ones and keeps the best match.
-func (p *parts) compare(sum []byte, s *signed, name string, weight int, danger bool, faults []fault) {
+func (p *parts) compare(sum []byte, s *signed, name string, weight int, danger bool, key []fault, construction fault) {
 	if len(sum) == 0 {
 		return
 	}
+	match := func(text []fault, last fault) {
+		p.keep(&match{faults: slices.Concat(key, joinFaults(construction), s.faults, p.extra, text, joinFaults(last)), weight: weight + s.weight,
+			danger: danger || s.danger, name: name, bytes: s.bytes})
+	}
 	for _, o := range p.tags {
-		var cut []fault
 		switch {
 		case bytes.Equal(o.bytes, sum):
+			match(o.faults, fault{})
 		case len(o.bytes) < len(sum) && len(o.bytes) >= mac.MinTruncated && bytes.HasPrefix(sum, o.bytes):
-			cut = []fault{{"sig.truncated", "only the first bytes of the signature arrived"}}
-		default:
-			continue
+			match(o.faults, fault{"sig.truncated", "only the first bytes of the signature arrived"})
 		}
-		m := &match{faults: slices.Concat(faults, s.faults, p.extra, o.faults, cut), weight: weight + s.weight,
-			danger: danger || s.danger, name: name, bytes: s.bytes}
-		p.keep(m)
 	}
 	if len(p.bare) > 0 {
 		if f, ok := rewrittenTag(sum, p.bare); ok {
-			p.keep(&match{faults: slices.Concat(faults, s.faults, p.extra, []fault{f}), weight: weight + s.weight, danger: danger || s.danger, name: name, bytes: s.bytes})
+			match(nil, f)
 		}
 	}
 }
@@ -225,22 +209,34 @@ func (p *parts) keep(m *match) {
 }
 
 // appended finds sum functions that were given the message: the value is the
-// message followed by the MAC of nothing.
+// message followed by the sum of nothing.
 func (p *parts) appended(s *signed) {
-	key := p.key(0, p.probe.Algorithm())
-	if key == nil {
-		return
+	type end struct {
+		sum  []byte
+		name string
 	}
-	empty, err := key.Sum(nil)
-	if err != nil {
-		return
+	var ends []end
+	for k := range p.keys {
+		if key := p.key(&p.keys[k]); key != nil {
+			if sum, err := key.Sum(nil); err == nil {
+				ends = append(ends, end{sum, p.keys[k].name})
+			}
+		}
+	}
+	for _, h := range hashes {
+		ends = append(ends, end{h.sum(nil), ""})
 	}
 	for _, text := range p.reading.Tags {
 		for _, e := range []canon.Encoding{canon.HexAny, canon.Base64} {
 			raw, err := e.DecodeString(strings.TrimPrefix(text, p.probe.Format().Tag.Prefix))
-			if err == nil && len(raw) > len(empty) && bytes.HasSuffix(raw, empty) && bytes.HasPrefix(s.bytes, raw[:len(raw)-len(empty)]) {
-				p.best = &match{faults: []fault{{"alg.not_hmac", "gave the message to the function that returns the sum: the value is the message followed by the MAC of nothing"}},
-					danger: true, name: p.in.Secrets[0].Name, bytes: s.bytes}
+			if err != nil || !bytes.HasPrefix(raw, s.bytes) {
+				continue
+			}
+			for _, x := range ends {
+				if p.more() && bytes.Equal(raw[len(s.bytes):], x.sum) {
+					p.keep(&match{faults: []fault{{"alg.not_hmac", "gave the message to the function that returns the sum: the value is the message followed by the sum of nothing"}},
+						danger: true, name: x.name, bytes: s.bytes})
+				}
 			}
 		}
 	}
@@ -270,6 +266,9 @@ func (p *parts) apply(e edit) []signed {
 	if e.url != nil {
 		m.Scheme, m.Host, m.Target = e.url.scheme, e.url.host, e.url.target
 		note(e.url.cause, e.url.text, e.url.weight, false)
+		if e.url.also.cause != "" {
+			note(e.url.also.cause, e.url.also.text, 0, false)
+		}
 	}
 	if e.form != nil {
 		probe = e.form.probe
@@ -314,6 +313,7 @@ func (p *parts) singles() {
 	if v := p.message.Header["Content-Type"]; len(v) > 0 {
 		ct = v[0]
 	}
+	p.room = p.in.MaxMemory / 2
 	p.bodies = bodies(p.message.Body, ct, p.in.MaxMemory/2)
 	p.urls = addresses(&p.message, &p.in.Message, p.in.PublicURL, p.in.KnownHosts)
 	p.rewrites = rewritten(p.probe, &p.message, p.reading)
@@ -330,103 +330,138 @@ func (p *parts) singles() {
 	for i := range p.forms {
 		p.single(edit{form: &p.forms[i]})
 	}
+	p.texts()
 }
 
+// single tries the strings of an edit with the configured secret, and keeps
+// those that are new for pairs with other secrets.
 func (p *parts) single(e edit) {
 	for _, s := range p.apply(e) {
-		before := len(p.strings)
-		p.strings = p.add(p.strings, s)
-		if len(p.strings) > before {
-			for k := range p.keys {
-				if len(p.keys[k].faults) > 0 {
-					break // sorted: the configured secret comes first
-				}
-				p.tryKey(&p.strings[before], k)
-			}
+		p.keepString(s)
+	}
+}
+
+func (p *parts) keepString(s signed) {
+	h := maphash.Bytes(p.seed, s.bytes)
+	if p.known[h] {
+		return
+	}
+	p.known[h] = true
+	p.try(&s)
+	if p.room -= len(s.bytes); p.room > 0 {
+		p.strings = append(p.strings, s)
+	}
+}
+
+// try computes the MAC of a string with the configured secret.
+func (p *parts) try(s *signed) {
+	for k := range p.keys {
+		if len(p.keys[k].faults) > 0 {
+			return // sorted: the configured secret comes first
+		}
+		p.tryKey(s, k)
+	}
+}
+
+// texts tries changes of the signed string as a whole.
+func (p *parts) texts() {
+	for _, own := range slices.Clone(p.strings[:p.own]) {
+		for _, t := range wholeTexts(own.bytes) {
+			p.keepString(signed{bytes: t.body, faults: []fault{{t.cause, t.text}}, weight: t.weight, danger: t.danger})
 		}
 	}
 }
 
-// pairs tries two changes at once, the likelier combinations first.
+// maxWeight is the greatest weight of two changes that are tried together.
+const maxWeight = 20
+
+// pairs tries two changes at once, those with the smallest weight first.
 func (p *parts) pairs() {
-	own := 0
-	for own < len(p.strings) && len(p.strings[own].faults) == 0 {
-		own++
-	}
-	for i := own; i < len(p.strings); i++ {
-		for k := range p.keys {
-			if len(p.keys[k].faults) > 0 {
-				p.tryKey(&p.strings[i], k)
+	p.near()
+	strings := byWeight(p.strings[p.own:], func(s *signed) int { return s.weight })
+	keys := byWeight(p.keys, func(g *guess) int {
+		if len(g.faults) == 0 {
+			return -1
+		}
+		return g.weight
+	})
+	sums := byWeight(p.sums, func(c *construction) int { return c.weight })
+	bodies := byWeight(p.bodies, func(c *change) int { return c.weight })
+	urls := byWeight(p.urls, func(a *address) int { return a.weight })
+	forms := byWeight(p.forms, func(f *form) int { return f.weight })
+	rewrites := byWeight(p.rewrites, func(r *rewrite) int { return r.weight })
+	both := byWeight(combined(&p.message, p.urls), func(a *address) int { return a.weight })
+	for w := 2; w <= maxWeight; w++ {
+		for _, u := range both[w] {
+			p.once(edit{url: u})
+		}
+		for i := 1; i < w && i < len(strings); i++ {
+			each(p, strings[i], keys[w-i], func(s *signed, g *guess) { p.tryGuess(s, g) })
+			each(p, strings[i], sums[w-i], func(s *signed, c *construction) { p.trySum(s, &p.keys[0], c) })
+			each(p, keys[i], sums[w-i], func(g *guess, c *construction) {
+				for j := range p.strings[:p.own] {
+					p.trySum(&p.strings[j], g, c)
+				}
+			})
+			each(p, forms[i], bodies[w-i], func(f *form, b *change) { p.once(edit{form: f, body: b}) })
+			each(p, rewrites[i], bodies[w-i], func(r *rewrite, b *change) { p.once(edit{rewrite: r, body: b}) })
+			each(p, rewrites[i], forms[w-i], func(r *rewrite, f *form) { p.once(edit{rewrite: r, form: f}) })
+			if p.signsURL() {
+				each(p, urls[i], bodies[w-i], func(u *address, b *change) { p.once(edit{url: u, body: b}) })
+				each(p, urls[i], forms[w-i], func(u *address, f *form) { p.once(edit{url: u, form: f}) })
 			}
 		}
-	}
-	for i := range p.strings[:own] {
-		for k := 1; k < len(p.keys); k++ {
-			for c := range p.sums {
-				p.trySum(&p.strings[i], k, &p.sums[c])
-			}
-		}
-	}
-	for i := own; i < len(p.strings) && p.best == nil; i++ {
-		for c := range p.sums {
-			p.trySum(&p.strings[i], 0, &p.sums[c])
-		}
-	}
-	for _, round := range []func(func(edit)){p.bodyAndForm, p.bodyAndURL, p.urlAndForm, p.timeAndOthers} {
-		if p.best != nil {
+		if p.best != nil || p.done() {
 			return
 		}
-		round(p.single)
 	}
 }
 
-func (p *parts) bodyAndForm(try func(edit)) {
-	for i := range p.forms {
-		for j := range p.bodies {
-			if p.tried >= p.in.MaxHypotheses {
+// byWeight sorts pointers to the elements of a list by weight, which is between
+// 1 and maxWeight; others are left out.
+func byWeight[T any](list []T, weight func(*T) int) [maxWeight + 1][]*T {
+	var out [maxWeight + 1][]*T
+	for i := range list {
+		if w := weight(&list[i]); w > 0 && w <= maxWeight {
+			out[w] = append(out[w], &list[i])
+		}
+	}
+	return out
+}
+
+// each calls f with every pair of the lists until the search is over.
+func each[A, B any](p *parts, as []*A, bs []*B, f func(*A, *B)) {
+	for _, a := range as {
+		for _, b := range bs {
+			if p.done() {
 				return
 			}
-			try(edit{body: &p.bodies[j], form: &p.forms[i]})
+			f(a, b)
 		}
 	}
 }
 
-func (p *parts) bodyAndURL(try func(edit)) {
-	if !p.signsURL() {
+// done reports whether the search has reached a bound.
+func (p *parts) done() bool { return p.tried >= p.in.MaxHypotheses || p.stopped }
+
+// once tries an edit without keeping its strings.
+func (p *parts) once(e edit) {
+	for _, s := range p.apply(e) {
+		p.try(&s)
+	}
+}
+
+// near tries times that differ little from the one that was sent.
+func (p *parts) near() {
+	text, _ := p.probe.Time(p.reading)
+	if text == "" {
 		return
 	}
-	for i := range p.urls {
-		for j := range p.bodies {
-			if p.tried >= p.in.MaxHypotheses {
-				return
-			}
-			try(edit{body: &p.bodies[j], url: &p.urls[i]})
+	for _, t := range nearTimes(text) {
+		if p.best != nil || p.done() {
+			return
 		}
-	}
-}
-
-func (p *parts) urlAndForm(try func(edit)) {
-	if !p.signsURL() {
-		return
-	}
-	for i := range p.forms {
-		for j := range p.urls {
-			if p.tried >= p.in.MaxHypotheses {
-				return
-			}
-			try(edit{url: &p.urls[j], form: &p.forms[i]})
-		}
-	}
-}
-
-func (p *parts) timeAndOthers(try func(edit)) {
-	for i := range p.rewrites {
-		for j := range p.bodies {
-			try(edit{body: &p.bodies[j], rewrite: &p.rewrites[i]})
-		}
-		for j := range p.forms {
-			try(edit{form: &p.forms[j], rewrite: &p.rewrites[i]})
-		}
+		p.once(edit{rewrite: &rewrite{cause: "msg.timestamp_format", text: "signed the time " + t + " and sent " + text, weight: 5, value: t}})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
 )
@@ -26,6 +27,10 @@ type guess struct {
 	faults  []fault
 	weight  int
 	danger  bool // everybody knows the key
+
+	made     bool // whether material and mac were made
+	material secret.Bytes
+	mac      *mac.Key // nil if there is none
 }
 
 // guesses returns the keys that the stored secrets may stand for, the

@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"fmt"
+	pathpkg "path"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 // address is another URL that may have been signed.
 type address struct {
 	cause, text string
+	also        fault // where two changes make the address
 	weight      int
 	scheme      string
 	host        string
@@ -19,13 +22,15 @@ type address struct {
 
 // addresses returns URLs that may have been signed instead of the one of m.
 func addresses(m *sealwright.Message, received *sealwright.Message, publicURL string, hosts []string) []address {
-	a := &addressList{m: m, known: map[string]bool{}}
-	a.known[m.URLScheme()+"://"+m.Host+m.Target] = true
-	if m != received {
-		a.add(2, "url.configured", "signed the URL as it was received, not the configured one", received.URLScheme(), received.Host, received.Target)
+	a := &addressList{m: m, known: map[string]int{}}
+	a.known[m.URLScheme()+"://"+m.Host+m.Target] = -1
+	if m.URL() != received.URL() {
+		a.registered(received)
 	}
 	if scheme, host, target, err := sealwright.SplitURL(publicURL); err == nil {
 		a.hint("the public URL", scheme, host, target)
+		a.hint("the public URL before the path", scheme, host, strings.TrimSuffix(pathOf(target), "/")+m.Target)
+		a.hint("the public URL with the query", scheme, host, pathOf(target)+"?"+m.Query())
 	}
 	a.forwarded()
 	a.schemes()
@@ -37,19 +42,75 @@ func addresses(m *sealwright.Message, received *sealwright.Message, publicURL st
 	return a.list
 }
 
+// registered covers a configured URL that is not the one registered with the
+// sender, where the request still shows the registered one.
+func (a *addressList) registered(received *sealwright.Message) {
+	a.add(2, "url.configured", "signed the URL as it was received, not the configured one", received.URLScheme(), received.Host, received.Target)
+	r := &addressList{m: received, known: map[string]int{}}
+	r.forwarded()
+	r.schemes()
+	for _, u := range r.list {
+		a.add(3, "url.configured", "signed the URL that the request shows, not the configured one", u.scheme, u.host, u.target)
+	}
+}
+
+// combined returns the addresses that two of the list make together: scheme or host
+// of one, path or query of the other.
+func combined(m *sealwright.Message, list []address) []address {
+	a := &addressList{m: m, known: map[string]int{}}
+	for _, x := range list {
+		if x.target != m.Target || x.scheme == "" {
+			continue
+		}
+		for _, y := range list {
+			if y.scheme == m.URLScheme() && y.host == m.Host && y.target != m.Target {
+				a.both(x, y, y.target)
+			}
+		}
+	}
+	for _, x := range list {
+		for _, y := range list {
+			xp, xq, _ := strings.Cut(x.target, "?")
+			yp, yq, has := strings.Cut(y.target, "?")
+			if x.host == m.Host && y.host == m.Host && x.scheme == y.scheme && has && xp != m.Path() && xq == m.Query() && yp == m.Path() && yq != m.Query() {
+				a.both(x, y, xp+"?"+yq)
+			}
+		}
+	}
+	return a.list
+}
+
+// both adds a URL that x and y make together.
+func (a *addressList) both(x, y address, target string) {
+	if n := len(a.list); n < maxCombined {
+		a.add(x.weight+y.weight, x.cause, x.text, x.scheme, x.host, target)
+		if len(a.list) > n {
+			a.list[n].also = fault{y.cause, y.text}
+		}
+	}
+}
+
+// maxCombined is the most URLs with two changes that are tried.
+const maxCombined = 5000
+
 type addressList struct {
 	m     *sealwright.Message
-	known map[string]bool
+	known map[string]int // URL to place in list; -1 for the one that was seen
 	list  []address
 }
 
+// add adds a URL. Of two ways to the same URL the lighter one counts.
 func (a *addressList) add(weight int, cause, text, scheme, host, target string) {
 	url := scheme + "://" + host + target
-	if a.known[url] {
+	next := address{cause: cause, text: text, weight: weight, scheme: scheme, host: host, target: target}
+	if at, ok := a.known[url]; ok {
+		if at >= 0 && a.list[at].weight > weight {
+			a.list[at] = next
+		}
 		return
 	}
-	a.known[url] = true
-	a.list = append(a.list, address{cause: cause, text: text, weight: weight, scheme: scheme, host: host, target: target})
+	a.known[url] = len(a.list)
+	a.list = append(a.list, next)
 }
 
 // hint adds a URL that something in the request or the configuration names; the
@@ -90,10 +151,10 @@ func (a *addressList) forwarded() {
 	if p := a.header("X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme", "X-Url-Scheme", "Cloudfront-Forwarded-Proto"); p == "http" || p == "https" {
 		scheme = p
 	}
-	if a.header("X-Forwarded-Ssl", "Front-End-Https") == "on" {
+	if a.header("X-Forwarded-Ssl", "Front-End-Https") == "on" || strings.Contains(a.header("Cf-Visitor"), `"https"`) {
 		scheme = "https"
 	}
-	if h := a.header("X-Forwarded-Host", "X-Original-Host", "X-Host", "X-Forwarded-Server"); h != "" {
+	if h := a.header("X-Forwarded-Host", "X-Original-Host", "X-Host", "Disguised-Host", "X-Forwarded-Server"); h != "" {
 		host = h
 	}
 	if f := a.m.Header["Forwarded"]; len(f) > 0 {
@@ -122,6 +183,7 @@ func (a *addressList) forwarded() {
 			}
 		}
 	}
+	a.anyHint()
 	if p := a.header("X-Forwarded-Prefix", "X-Script-Name", "X-Base-Path"); p != "" {
 		targets = append(targets, strings.TrimSuffix(p, "/")+target)
 	}
@@ -134,6 +196,23 @@ func (a *addressList) forwarded() {
 			a.hint("the URL that the proxy's headers name", scheme, h, t)
 			a.hint("the URL that the proxy's headers name", m.URLScheme(), h, t)
 			a.hint("the URL that the proxy's headers name", scheme, m.Host, t)
+		}
+	}
+}
+
+// anyHint takes URLs and paths from any header.
+func (a *addressList) anyHint() {
+	m := a.m
+	for _, name := range headerNames(m.Header) {
+		v := a.header(name)
+		if scheme, host, target, err := sealwright.SplitURL(v); err == nil && strings.Contains(v, "://") {
+			a.hint("the URL in the header "+name, scheme, host, target)
+			continue
+		}
+		if strings.HasPrefix(v, "/") && len(v) < 2048 {
+			a.hint("the path in the header "+name, m.URLScheme(), m.Host, v)
+			a.hint("the path in the header "+name+" with the query", m.URLScheme(), m.Host, pathOf(v)+"?"+m.Query())
+			a.hint("the prefix in the header "+name, m.URLScheme(), m.Host, strings.TrimSuffix(v, "/")+m.Target)
 		}
 	}
 }
@@ -205,6 +284,12 @@ func (a *addressList) paths() {
 	for i := 1; i < len(segments) && i <= 4; i++ {
 		try(3+i, "url.path_rewritten", "/"+strings.Join(segments[i:], "/"), "signed the path without the prefix /"+strings.Join(segments[:i], "/"))
 	}
+	for i := range segments {
+		try(6, "url.path_rewritten", "/"+strings.Join(segments[:i], "/")+"//"+strings.Join(segments[i:], "/"), "signed the path with two slashes in a row")
+	}
+	if clean := pathpkg.Clean(path); strings.HasPrefix(clean, "/") {
+		try(4, "url.path_rewritten", clean, "signed the path without its dots")
+	}
 	for _, p := range usualPrefixes {
 		try(6, "url.path_rewritten", p+path, "signed the path with the prefix "+p)
 	}
@@ -215,9 +300,6 @@ func (a *addressList) paths() {
 	try(6, "url.path_rewritten", "/", "signed the path / instead of the real one")
 	try(6, "url.path_rewritten", "", "signed no path")
 }
-
-// maxPermuted is the most parameters whose orders are all tried.
-const maxPermuted = 5
 
 func (a *addressList) queries() {
 	m := a.m
@@ -259,12 +341,20 @@ func (a *addressList) queries() {
 	try(3, "url.query", strings.Join(sorted, "&"), "signed the parameters in sorted order")
 	slices.Reverse(sorted)
 	try(5, "url.query", strings.Join(sorted, "&"), "signed the parameters in reverse order")
-	if len(pieces) <= maxPermuted {
-		for _, p := range permutations(pieces) {
-			try(5, "url.query", strings.Join(p, "&"), "signed the parameters in another order")
+	for _, order := range permutations(len(pieces), maxOrdered+1) {
+		p := make([]string, len(order))
+		for i, at := range order {
+			p[i] = pieces[at]
 		}
+		try(5, "url.query", strings.Join(p, "&"), "signed the parameters in another order")
 	}
+	try(4, "url.query", m.Query()+"&", "signed the query with an & at its end")
+	try(4, "url.query", strings.Trim(m.Query(), "&"), "signed the query without the & at its ends")
 	for i := range pieces {
+		for j := i + 1; j < len(pieces) && len(pieces) <= 12; j++ {
+			rest := slices.Delete(slices.Delete(slices.Clone(pieces), j, j+1), i, i+1)
+			try(6, "url.query", strings.Join(rest, "&"), "signed the query without two of its parameters")
+		}
 		moved := slices.Delete(slices.Clone(pieces), i, i+1)
 		try(5, "url.query", strings.Join(append(moved, pieces[i]), "&"), "signed the parameters in another order")
 		try(5, "url.query", strings.Join(slices.Insert(moved, 0, pieces[i]), "&"), "signed the parameters in another order")
@@ -284,6 +374,9 @@ func (a *addressList) arrays(pieces []string, try func(int, string, string, stri
 		text string
 		pair func(name string, list []string) string
 	}{
+		{"name[0]=a&name[1]=b", indexed("[%d]")},
+		{"name%5B0%5D=a&name%5B1%5D=b", indexed("%%5B%d%%5D")},
+		{"name0=a&name1=b", indexed("%d")},
 		{"name=a,b", func(n string, l []string) string { return n + "=" + strings.Join(l, ",") }},
 		{"name=a%2Cb", func(n string, l []string) string { return n + "=" + strings.Join(l, "%2C") }},
 		{"the last value only", func(n string, l []string) string { return n + "=" + l[len(l)-1] }},
@@ -296,6 +389,11 @@ func (a *addressList) arrays(pieces []string, try func(int, string, string, stri
 		{"name=a&name=b", func(n string, l []string) string { return n + "=" + strings.Join(l, "&"+n+"=") }},
 		{"name[]=a&name[]=b", func(n string, l []string) string { return n + "[]=" + strings.Join(l, "&"+n+"[]=") }},
 		{"name%5B%5D=a", func(n string, l []string) string { return n + "%5B%5D=" + strings.Join(l, "&"+n+"%5B%5D=") }},
+	}
+	for name, list := range values {
+		if len(list) == 1 && strings.Contains(strings.ReplaceAll(list[0], "%2C", ","), ",") {
+			values[name] = strings.Split(strings.ReplaceAll(list[0], "%2C", ","), ",")
+		}
 	}
 	for _, f := range forms {
 		var out []string
@@ -316,26 +414,23 @@ func (a *addressList) arrays(pieces []string, try func(int, string, string, stri
 	}
 }
 
-func permutations(list []string) [][]string {
-	if len(list) <= 1 {
-		return [][]string{slices.Clone(list)}
-	}
-	var out [][]string
-	for i := range list {
-		rest := slices.Delete(slices.Clone(list), i, i+1)
-		for _, p := range permutations(rest) {
-			out = append(out, append([]string{list[i]}, p...))
+// indexed numbers repeated names in a format.
+func indexed(format string) func(string, []string) string {
+	return func(name string, list []string) string {
+		var out []string
+		for i, v := range list {
+			out = append(out, name+fmt.Sprintf(format, i)+"="+v)
 		}
+		return strings.Join(out, "&")
 	}
-	return out
 }
 
 // escapes tries other percent-encodings of path and query.
 func (a *addressList) escapes() {
 	m := a.m
 	path, query, has := strings.Cut(m.Target, "?")
-	for _, p := range append(recoded(path), recoding{text: path}) {
-		for _, q := range append(recoded(query), recoding{text: query}) {
+	for _, p := range append(recoded(path, "/"), recoding{text: path}) {
+		for _, q := range append(recoded(query, "&="), recoding{text: query}) {
 			if p.what == "" && q.what == "" {
 				continue
 			}
@@ -359,7 +454,9 @@ func (a *addressList) escapes() {
 
 type recoding struct{ what, text string }
 
-func recoded(s string) []recoding {
+// recoded returns the other percent-encodings of a path or query, whose parts the
+// characters of seps separate.
+func recoded(s, seps string) []recoding {
 	if s == "" {
 		return nil
 	}
@@ -384,7 +481,48 @@ func recoded(s string) []recoding {
 		out = append(out, recoding{"with " + c + " escaped", strings.ReplaceAll(s, c, escaped)},
 			recoding{"with " + c + " not escaped", strings.ReplaceAll(strings.ReplaceAll(s, escaped, c), strings.ToLower(escaped), c)})
 	}
+	out = append(out, reencoded(s, seps)...)
 	return slices.DeleteFunc(out, func(r recoding) bool { return r.text == s })
+}
+
+// reencoded decodes the names and values of a path or query, and encodes them
+// as common encoders do.
+func reencoded(s, seps string) []recoding {
+	var out []recoding
+	for _, e := range encoders {
+		for _, plus := range []bool{false, true} {
+			var b []byte
+			for _, piece := range pieces(s, seps) {
+				if d, err := canon.Unescape(piece, plus); err == nil && len(piece) > 1 || piece != "" && !strings.Contains(seps, piece) {
+					b = e.append(b, d)
+				} else {
+					b = append(b, piece...)
+				}
+			}
+			lower := slices.Clone(b)
+			lowerEscapes(lower)
+			out = append(out, recoding{"encoded anew " + e.who, string(b)}, recoding{"encoded anew " + e.who + ", with escapes in lower case", string(lower)})
+		}
+	}
+	if d, err := canon.Unescape(s, false); err == nil {
+		if latin, ok := toLatin1([]byte(d)); ok {
+			out = append(out, recoding{"with Latin-1 in its escapes", string(canon.AppendPercent(nil, string(latin), canon.NewSet("-._~/&=", true)))})
+		}
+	}
+	return out
+}
+
+// pieces splits a path or query into texts and the separators between them.
+func pieces(s, seps string) []string {
+	var out []string
+	start := 0
+	for i := range len(s) {
+		if strings.IndexByte(seps, s[i]) >= 0 {
+			out = append(out, s[start:i], s[i:i+1])
+			start = i + 1
+		}
+	}
+	return append(out, s[start:])
 }
 
 func upperEscapes(s string) string {
