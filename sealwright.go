@@ -96,9 +96,6 @@ type Coverage struct {
 
 // Missing returns the names of what need asks for and c does not cover.
 func (c Coverage) Missing(need Coverage) []string {
-	if need.isZero() {
-		return nil
-	}
 	var out []string
 	for _, f := range []struct {
 		name       string

@@ -113,7 +113,8 @@ func (s *Signer) nonce() string {
 	}
 	var b [16]byte
 	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	var text [22]byte
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], b[:]))
 }
 
 // SignedBytes returns the bytes that the tag of m covers under k, one entry for

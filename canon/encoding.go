@@ -9,9 +9,9 @@ package canon
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -84,15 +84,34 @@ func (e Encoding) base64() *base64.Encoding {
 func (e Encoding) Append(dst, src []byte) []byte {
 	switch e {
 	case Hex, HexAny:
-		return hex.AppendEncode(dst, src)
+		return appendHex(dst, src, &hexPairs)
 	case HexUpper:
-		const digits = "0123456789ABCDEF"
-		for _, b := range src {
-			dst = append(dst, digits[b>>4], digits[b&15])
-		}
-		return dst
+		return appendHex(dst, src, &hexUpperPairs)
 	}
 	return e.base64().AppendEncode(dst, src)
+}
+
+// pairs has the two digits of each byte.
+type pairs [256][2]byte
+
+var hexPairs, hexUpperPairs = pairsOf("0123456789abcdef"), pairsOf(upperHex)
+
+func pairsOf(digits string) (out pairs) {
+	for i := range out {
+		out[i] = [2]byte{digits[i>>4], digits[i&15]}
+	}
+	return out
+}
+
+func appendHex(dst, src []byte, digits *pairs) []byte {
+	start := len(dst)
+	dst = slices.Grow(dst, 2*len(src))[:start+2*len(src)]
+	out := dst[start:]
+	for _, b := range src {
+		out[0], out[1] = digits[b][0], digits[b][1]
+		out = out[2:]
+	}
+	return dst
 }
 
 // EncodeToString returns the text of src. It panics if e is invalid.

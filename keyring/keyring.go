@@ -200,16 +200,16 @@ func (r *Ring) AppendCandidates(dst []*Key, id string, t time.Time) []*Key {
 		return dst
 	}
 	room := MaxCandidates
-	add := func(k *Key) {
-		if room > 0 && (id == "" || k.ID == id) && k.ValidAt(t) {
+	for i := len(r.keys); i >= 0 && room > 0; i-- {
+		n := i
+		if i == len(r.keys) {
+			n = r.sign
+		} else if i == r.sign {
+			continue // was first
+		}
+		if k := &r.keys[n]; (id == "" || k.ID == id) && k.ValidAt(t) {
 			dst = append(dst, k)
 			room--
-		}
-	}
-	add(&r.keys[r.sign])
-	for i := len(r.keys) - 1; i >= 0; i-- {
-		if i != r.sign {
-			add(&r.keys[i])
 		}
 	}
 	return dst

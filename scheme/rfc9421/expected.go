@@ -72,50 +72,62 @@ const maxPlain = 8
 func (f *field) plainParameters(text string) bool {
 	f.params = f.params[:0]
 	for text != "" {
-		p, rest, ok := plainParameter(text)
-		if !ok || len(f.params) == maxPlain {
+		if len(f.params) == maxPlain {
 			return false
 		}
-		for i := range f.params {
-			if f.params[i].key == p.key {
+		f.params = append(f.params, param{})
+		last := len(f.params) - 1
+		n := f.params[last].plain(text)
+		if n == 0 {
+			return false
+		}
+		for i := range last {
+			if f.params[i].key == f.params[last].key {
 				return false
 			}
 		}
-		f.params, text = append(f.params, p), rest
+		text = text[n:]
 	}
 	return true
 }
 
-// plainParameter reads the parameter that text begins with.
-func plainParameter(text string) (p param, rest string, ok bool) {
-	end := strings.IndexByte(text, '=')
-	if end < 2 || end+1 == len(text) || text[0] != ';' || text[1] < 'a' || text[1] > 'z' {
-		return p, "", false
+// plain makes p the parameter that text begins with and returns its length, 0
+// if it is none that is read in one pass.
+func (p *param) plain(text string) int {
+	end := 1
+	for end < len(text) && keyChar(text[end]) {
+		end++
+	}
+	if end+1 >= len(text) || text[0] != ';' || text[1] < 'a' || text[1] > 'z' || text[end] != '=' {
+		return 0
 	}
 	p.key = text[1:end]
-	for i := range len(p.key) {
-		if !keyChar(p.key[i]) {
-			return p, "", false
+	start := end + 1
+	if text[start] == '"' {
+		start++
+		size := strings.IndexByte(text[start:], '"')
+		if size < 0 {
+			return 0
 		}
-	}
-	text = text[end+1:]
-	if text[0] == '"' {
-		text = text[1:]
-		if end = strings.IndexByte(text, '"'); end < 0 {
-			return p, "", false
+		s := text[start : start+size]
+		if !printable(s) || strings.IndexByte(s, '\\') >= 0 {
+			return 0
 		}
-		p.value = value{kind: kString, text: text[:end]}
-		return p, text[end+1:], printable(p.value.text) && strings.IndexByte(p.value.text, '\\') < 0
+		p.value = value{kind: kString, text: s}
+		return start + size + 1
 	}
-	for end = 0; end < len(text) && digit(text[end]); end++ {
-		if end == 15 {
-			return p, "", false
+	number := int64(0)
+	for end = start; end < len(text) && digit(text[end]); end++ {
+		if end-start == 15 {
+			return 0
 		}
-		p.value.num = p.value.num*10 + int64(text[end]-'0')
+		number = number*10 + int64(text[end]-'0')
 	}
-	p.value.kind = kInteger
-	rest = text[end:]
-	return p, rest, end > 0 && (text[0] != '0' || end == 1) && (rest == "" || rest[0] == ';')
+	if end == start || text[start] == '0' && end > start+1 || end < len(text) && text[end] != ';' {
+		return 0
+	}
+	p.value = value{kind: kInteger, num: number}
+	return end
 }
 
 // readExpected is [profile.read] for a signature over what the profile signs:

@@ -18,7 +18,6 @@ package sigv4
 import (
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/hex"
 	"strings"
 
 	"github.com/sealwright/sealwright"
@@ -156,10 +155,10 @@ func (d *dialect) hash(data []byte) string {
 func (d *dialect) appendHash(dst, data []byte) []byte {
 	if d.mac == mac.SHA512 {
 		sum := sha512.Sum512(data)
-		return hex.AppendEncode(dst, sum[:])
+		return canon.Hex.Append(dst, sum[:])
 	}
 	sum := sha256.Sum256(data)
-	return hex.AppendEncode(dst, sum[:])
+	return canon.Hex.Append(dst, sum[:])
 }
 
 // CanonicalRequest returns the canonical request of m, whose hash is what the
