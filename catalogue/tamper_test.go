@@ -175,7 +175,7 @@ func partChanges(m sealwright.Message) map[string]sealwright.Message {
 	body := string(m.Body)
 	for _, b := range []string{
 		"", "x", "a=b", "{}", "null", body + "x", body + "&a=b", body + "\n", body + ";a=b", " " + body, "\ufeff" + body,
-		"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n", "<a><b>c</b></a>", "a=b\n",
+		"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n", "<a><b>c</b></a>", "a=b\n", strings.Replace(body, "</", "<empty></empty></", 1), strings.Replace(body, "</xml>", "<empty></empty></xml>", 1),
 		strings.Replace(body, "{", `{"a":1,`, 1), strings.Replace(body, "{", `{"A":1,`, 1),
 	} {
 		c := m

@@ -174,3 +174,26 @@ func TestParameterInParameter(t *testing.T) {
 		}
 	}
 }
+
+// TestA15_EmptyFieldsLeftOut: a field that is not signed because it is empty
+// can be put in or taken away.
+func TestA15_EmptyFieldsLeftOut(t *testing.T) {
+	s := mustBuild(t, frame+`,"message":[{"fields":{"from":["xml"],"drop_empty":true,"kv":"=","join":"&"}}]`, nil)
+	for body, covers := range map[string]bool{"<x><a>1</a></x>": true, "<x><a>1</a><b></b></x>": false} {
+		verdict, err := verdictOn(t, s, "a=1", sealwright.Message{Method: "POST", Body: []byte(body)})
+		if err != nil || verdict.Covers.Body != covers {
+			t.Errorf("%s: %v, body covered: %v, want %v", body, err, verdict.Covers.Body, covers)
+		}
+	}
+}
+
+// TestA07_PlacesAreWarnedOf: where query and form are signed as one, the
+// verdict says that parameters can move.
+func TestA07_PlacesAreWarnedOf(t *testing.T) {
+	s := mustBuild(t, frame+`,"message":[{"fields":{"from":["query","form"],"kv":"=","join":"&"}}]`, nil)
+	form := map[string][]string{"Content-Type": {"application/x-www-form-urlencoded"}}
+	verdict, err := verdictOn(t, s, "a=1&b=2", sealwright.Message{Method: "POST", Target: "/?a=1", Body: []byte("b=2"), Header: form})
+	if err != nil || !strings.Contains(strings.Join(verdict.Warnings, "\n"), "move between query and form") {
+		t.Errorf("%v, warnings %q, want one about query and form", err, verdict.Warnings)
+	}
+}

@@ -116,7 +116,7 @@ func (b *builder) findings() Findings {
 func (b *builder) lint() Findings {
 	var f Findings
 	for _, rule := range []func(*builder) Findings{
-		lintAbsent, lintTime, lintClocks, lintCoverage, lintBorders, lintReplay, lintRetention, lintStrength, lintSecret,
+		lintAbsent, lintTime, lintClocks, lintCoverage, lintBorders, lintPlaces, lintReplay, lintRetention, lintStrength, lintSecret,
 	} {
 		for _, x := range rule(b) {
 			if !slices.Contains(f, x) { // renderings repeat each other
@@ -319,6 +319,19 @@ func ambiguous(p *program, left *piece, gap string) bool {
 		return false
 	}
 	return false
+}
+
+// lintPlaces warns where query and form are signed as one.
+func lintPlaces(b *builder) Findings {
+	var f Findings
+	for _, r := range b.program.renderings {
+		flat(r, func(s *segment) {
+			if s.fields != nil && len(s.fields.From) > 1 {
+				f = append(f, Finding{"places", "the signed bytes do not say where a parameter stood, so it can move between " + strings.Join(s.fields.From, " and "), "A07", false})
+			}
+		})
+	}
+	return f
 }
 
 // lintReplay warns of schemes without anything that makes a message unique or

@@ -41,6 +41,7 @@ var mends = map[string]string{
 	"coverage A16":    "put {method}, {host} and {target} into message if one secret serves several endpoints; else give every endpoint a secret of its own",
 	"coverage A25":    "put {keyid} into message, or give no two key IDs the same secret",
 	"borders":         "put a literal between the two fields that the left one cannot hold, such as a line feed, sign a digest of the field, or forbid the separator in it",
+	"places":          "sign the query and the form apart, or read parameters from one of them only",
 	"replay":          `put a time with a window into the message, or a nonce; at the least remember tags with "nonce": {"from": "tag", "keep": "72h"}`,
 	"retention":       "set nonce.keep to at least time.past and time.future together, or leave it out",
 	"algorithm":       "use hmac-sha256 in a scheme of your own; HMAC with SHA-1 or MD5 has no practical break, so a provider's can stay",

@@ -436,13 +436,21 @@ func (f *fields) repeats(p *program, m *sealwright.Message, c *sealwright.Claim)
 func (f *fields) open() bool {
 	raw := func(name string) bool { return name == "" || name == "raw" }
 	decoded := !raw(f.Decode) || slices.Contains(f.From, "xml") || slices.Contains(f.From, "lines")
-	return decoded && f.Join != "" && (raw(f.Encode) || f.EncodeName == "raw")
+	return f.DropEmpty || decoded && f.Join != "" && (raw(f.Encode) || f.EncodeName == "raw")
 }
 
-// moves reports whether a name or value holds a separator.
+// moves reports whether a name or value holds a separator, or a field is left
+// out because it is empty.
 func (f *fields) moves(p *program, m *sealwright.Message, c *sealwright.Claim) bool {
 	list, err := f.list(p, m, c)
-	return err != nil || slices.ContainsFunc(list, func(d canon.Field) bool {
+	if err == nil && f.DropEmpty {
+		var all []canon.Field
+		all, err = f.read(p, m)
+		if slices.ContainsFunc(all, func(d canon.Field) bool { return d.Value == "" }) {
+			return true
+		}
+	}
+	return err != nil || f.Join != "" && slices.ContainsFunc(list, func(d canon.Field) bool {
 		return strings.Contains(d.Name+d.Value, f.Join) || f.KV != "" && strings.Contains(d.Name, f.KV)
 	})
 }
