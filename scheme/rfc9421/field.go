@@ -116,6 +116,16 @@ func (f *field) parseDictionary(text string) error {
 	return nil
 }
 
+// parseLines parses the lines of a dictionary, none of which is one without
+// members.
+func (f *field) parseLines(lines []string) error {
+	if len(lines) == 0 {
+		f.members, f.items, f.params = f.members[:0], f.items[:0], f.params[:0]
+		return nil
+	}
+	return f.parseDictionary(joined(lines))
+}
+
 // parseList parses a list. An empty text is one without members.
 func (f *field) parseList(text string) error {
 	p, err := f.start(text)

@@ -18,7 +18,7 @@ const labelValue = 0
 func (pf *profile) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwright.Facts) error {
 	w := pf.get()
 	defer pf.put(w)
-	if err := w.input.parseDictionary(joined(m.Header[inputField])); err != nil {
+	if err := w.input.parseLines(m.Header[inputField]); err != nil {
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", inputField, err)
 	}
 	label, err := pf.newLabel(w)
@@ -40,9 +40,10 @@ func (pf *profile) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwri
 		w.text = append(w.text, pf.list...)
 	}
 	w.text = appendParams(w.text, w.params)
-	m.Header[inputField] = []string{w.replaced(&w.input, label)}
+	lines := []string{w.replaced(&w.input, label), ""}
+	m.Header[inputField] = lines[:1:1]
 	c.Values[labelValue] = label
-	placed := w.placeDigest(m)
+	placed := w.placeDigest(m, lines[1:])
 	if err := pf.readBack(w, m, c); err != nil || placed {
 		return err
 	}
@@ -187,9 +188,9 @@ func (w *work) replaced(f *field, key string) string {
 	return string(b)
 }
 
-// placeDigest writes the Content-Digest that the signature covers, unless the
-// message has one, and reports whether it did.
-func (w *work) placeDigest(m *sealwright.Message) bool {
+// placeDigest writes the Content-Digest that the signature covers to line and
+// makes that the field, unless the message has one. It reports whether it did.
+func (w *work) placeDigest(m *sealwright.Message, line []string) bool {
 	if len(m.Header[digestField]) > 0 {
 		return false
 	}
@@ -203,7 +204,8 @@ func (w *work) placeDigest(m *sealwright.Message) bool {
 	}
 	w.text = append(append(w.text[:0], algorithm...), "=:"...)
 	w.text = append(appendDigest(w.text, algorithm, m.Body), ':')
-	m.Header[digestField] = []string{string(w.text)}
+	line[0] = string(w.text)
+	m.Header[digestField] = line
 	return true
 }
 
@@ -211,7 +213,7 @@ func (w *work) placeDigest(m *sealwright.Message) bool {
 func (pf *profile) Attach(m *sealwright.Message, c *sealwright.Claim, tag []byte) error {
 	w := pf.get()
 	defer pf.put(w)
-	if err := w.other.parseDictionary(joined(m.Header[signatureField])); err != nil {
+	if err := w.other.parseLines(m.Header[signatureField]); err != nil {
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", signatureField, err)
 	}
 	w.text = append(canon.Base64.Append(append(w.text[:0], ':'), tag), ':')
