@@ -3,10 +3,15 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 )
 
-// TestPresetPages checks that the pages in docs are those of today's presets.
+// pageLinks are the links from one page to another.
+var pageLinks = regexp.MustCompile(`\]\(([a-z0-9./-]+\.md)\)`)
+
+// TestPresetPages checks that the pages in docs are those of today's presets,
+// and that their links lead somewhere.
 func TestPresetPages(t *testing.T) {
 	const folder = "../../docs/schemes/presets"
 	want, err := pages()
@@ -35,6 +40,11 @@ func TestPresetPages(t *testing.T) {
 		}
 		if string(text) != page {
 			t.Errorf("%s is not fresh; run: make docs", name)
+		}
+		for _, link := range pageLinks.FindAllStringSubmatch(page, -1) {
+			if _, err := os.Stat(filepath.Join(folder, link[1])); err != nil {
+				t.Errorf("%s: link to nowhere: %v", name, err)
+			}
 		}
 	}
 }

@@ -88,6 +88,9 @@ func TestSendEveryPreset(t *testing.T) {
 				t.Fatalf("got %+v", out)
 			}
 			sent++
+			if len(v.Secret) > 8 && strings.Contains(out.stdout, v.Secret) { // attack A27
+				t.Errorf("the secret is shown in %s", out.stdout)
+			}
 			s, err := d.New(params)
 			if err != nil {
 				t.Fatal(err)
