@@ -34,8 +34,8 @@ type Limits struct {
 	BatchBody int64 // bytes of the JSON body of sign, verify and whole HTTP requests; default 16 MiB
 	Items     int   // of a batch; default 1,000
 
-	// Diagnosis is how long one may take; then it says what it found until
-	// there. Default 2 seconds.
+	// Diagnosis is after which time one stops its search and says what it
+	// found until there; a large body delays that. Default 2 seconds.
 	Diagnosis time.Duration
 
 	// Rejections is how many rejected requests are kept in memory; 0 means
