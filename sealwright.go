@@ -13,6 +13,7 @@ package sealwright
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func (c Coverage) Missing(need Coverage) []string {
 		}
 	}
 	for _, n := range need.Fields {
-		if !containsFold(c.Fields, n) {
+		if !slices.Contains(c.Fields, n) { // names of fields have a case, unlike those of headers
 			out = append(out, "field "+n)
 		}
 	}
