@@ -96,7 +96,9 @@ func (pf *profile) newParams(w *work, prior *member, f sealwright.Facts) error {
 	if prior != nil {
 		list = append(list, w.input.params[prior.params.from:prior.params.to]...)
 	}
-	if prior == nil || !pf.fresh(list, f.Now) {
+	if prior == nil {
+		list = append(list, param{"created", value{kind: kInteger, num: f.Now.Unix()}})
+	} else if !pf.fresh(list, f.Now) {
 		list.drop("expires")
 		list.set("created", value{kind: kInteger, num: f.Now.Unix()})
 	}
