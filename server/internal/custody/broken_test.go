@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,11 +32,19 @@ var writes = []struct {
 		return err
 	}, true},
 	{"Rotate", func(ctx context.Context, h *house) error {
-		_, err := h.Rotate(ctx, admin, "a", 0)
+		_, err := h.Rotate(ctx, admin, "a", 0, custody.Rotation{})
 		return err
 	}, true},
 	{"RotateWithPrecondition", func(ctx context.Context, h *house) error {
-		_, err := h.Rotate(ctx, admin, "a", 1)
+		_, err := h.Rotate(ctx, admin, "a", 1, custody.Rotation{})
+		return err
+	}, true},
+	{"RotateInAnEmergency", func(ctx context.Context, h *house) error {
+		_, err := h.Rotate(ctx, admin, "a", 1, custody.Rotation{RevokeCurrent: true})
+		return err
+	}, true},
+	{"SetSchedule", func(ctx context.Context, h *house) error {
+		_, err := h.SetSchedule(ctx, admin, "a", 1, &custody.Schedule{Every: time.Hour})
 		return err
 	}, true},
 	{"Delete", func(ctx context.Context, h *house) error { return h.Delete(ctx, admin, "a", 0) }, true},
@@ -179,7 +188,7 @@ func TestWriteWhileContextEnds(t *testing.T) {
 	h := brokenHouse(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	h.Service = h.open(t, &cancelling{Store: h.store, cancel: cancel})
-	k, err := h.Rotate(ctx, admin, "a", 0)
+	k, err := h.Rotate(ctx, admin, "a", 0, custody.Rotation{})
 	if err != nil || k.Signing != 2 {
 		t.Errorf("Rotate: got %v, want success, which can be seen in the store", err)
 	}

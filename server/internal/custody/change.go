@@ -4,51 +4,17 @@ import (
 	"context"
 	"errors"
 
-	"github.com/sealwright/sealwright/mac"
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/store"
 )
 
-// Rotate adds a version with a random secret, which signs from now on; the
-// others go on verifying. Unless ifVersion is 0, the key must have this
-// ETagVersion. The error is of kind [fault.NotFound], [fault.Denied],
-// [fault.Invalid] for a key of [MaxVersions], or [fault.Conflict], with
-// [ErrPrecondition] if it is about ifVersion.
-func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string, ifVersion int64) (*Key, error) {
-	return s.change(ctx, caller, access.KeyRotate, name, ifVersion, func(d *dataKey, doc *keyDoc) (detail, error) {
-		if len(doc.Versions) >= MaxVersions {
-			return nil, fault.New(fault.Invalid, "key %q has %d versions, which is the most a key can have", name, len(doc.Versions))
-		}
-		algorithm, err := mac.Parse(doc.Algorithm)
-		if err != nil {
-			return nil, err
-		}
-		version := doc.Versions[len(doc.Versions)-1].Version + 1
-		before := doc.Signing
-		doc.Versions = append(doc.Versions, versionDoc{
-			Version: version, CreatedAt: s.instant(), Origin: originGenerated,
-			Ciphertext: d.seal(generate(algorithm), name, version),
-		})
-		doc.Signing = version
-		return detail{"version": version, "signed_before": before}, nil
-	})
-}
-
-// Delete ends a key: it neither signs nor verifies, [Service.Get] does not
-// find it, and its name stays taken. Errors are those of [Service.Rotate].
-func (s *Service) Delete(ctx context.Context, caller access.Caller, name string, ifVersion int64) error {
-	_, err := s.change(ctx, caller, access.KeyDelete, name, ifVersion, func(_ *dataKey, doc *keyDoc) (detail, error) {
-		doc.DeletedAt = s.instant()
-		return nil, nil
-	})
-	return err
-}
-
 // change loads a key, lets next edit it, and commits it, until nobody else
-// has changed it in between.
+// has changed it in between. What next notes becomes entries; if it notes
+// nothing, nothing is stored.
 func (s *Service) change(ctx context.Context, caller access.Caller, action access.Action, name string, ifVersion int64,
-	next func(*dataKey, *keyDoc) (detail, error),
+	next func(*edit) error,
 ) (*Key, error) {
 	if !ValidName(name) {
 		return nil, noKey(name)
@@ -60,40 +26,43 @@ func (s *Service) change(ctx context.Context, caller access.Caller, action acces
 	part.change.Lock()
 	defer part.change.Unlock()
 	for range attempts {
-		k, err := s.tryChange(ctx, caller, action, name, ifVersion, next)
-		if fault.KindOf(err) != fault.Conflict || errors.Is(err, ErrPrecondition) {
+		k, err := s.tryChange(ctx, caller, name, ifVersion, next)
+		if fault.KindOf(err) != fault.Conflict || errors.Is(err, ErrPrecondition) || errors.Is(err, keyring.ErrTransition) {
 			return k, wrap(err, "%s %q", action, name)
 		}
 	}
 	return nil, busy(name)
 }
 
-func (s *Service) tryChange(ctx context.Context, caller access.Caller, action access.Action, name string, ifVersion int64,
-	next func(*dataKey, *keyDoc) (detail, error),
-) (*Key, error) {
+func (s *Service) tryChange(ctx context.Context, caller access.Caller, name string, ifVersion int64, next func(*edit) error) (*Key, error) {
 	r, err := s.reload(ctx, caller.Tenant, name)
 	if err != nil {
 		return nil, err
 	}
-	doc, _, err := parseKey(r)
-	if err != nil {
+	e := edit{now: s.instant(), keep: s.grace, wait: s.destroyWait}
+	if e.doc, _, err = parseKey(r); err != nil {
 		return nil, err
-	}
-	if !doc.DeletedAt.IsZero() {
-		return nil, noKey(name)
 	}
 	if ifVersion != 0 && ifVersion != r.Version {
 		return nil, fault.New(fault.Conflict, "key %q has version %d, not %d", name, r.Version, ifVersion).Because(ErrPrecondition)
 	}
-	d, _, err := s.tenantDataKey(ctx, caller.Tenant)
-	if err != nil {
+	if e.data, _, err = s.tenantDataKey(ctx, caller.Tenant); err != nil {
 		return nil, err
 	}
-	about, err := next(d, &doc)
-	if err != nil {
+	if err := e.expire(); err != nil {
 		return nil, err
 	}
-	return s.commitKey(ctx, store.Change{}, d, r, doc, s.entry(caller, string(action), r, about))
+	if err := next(&e); err != nil {
+		return nil, err
+	}
+	if len(e.notes) == 0 {
+		return s.keys.get(caller.Tenant, name), nil
+	}
+	entries := make([]store.Entry, len(e.notes))
+	for i, n := range e.notes {
+		entries[i] = s.entry(caller, n.action, r, n.about)
+	}
+	return s.commitKey(ctx, store.Change{}, e.data, r, e.doc, entries...)
 }
 
 // reload reads a key from the store and shows it in the snapshot if that has
@@ -123,7 +92,7 @@ func (s *Service) reload(ctx context.Context, tenant, name string) (store.Record
 
 // commitKey adds the key in doc to c, commits c, and shows the key in the
 // snapshot. What is committed was decrypted before, so it can be read again.
-func (s *Service) commitKey(ctx context.Context, c store.Change, d *dataKey, prior store.Record, doc keyDoc, e store.Entry) (*Key, error) {
+func (s *Service) commitKey(ctx context.Context, c store.Change, d *dataKey, prior store.Record, doc keyDoc, entries ...store.Entry) (*Key, error) {
 	r, err := record(prior, keyFormat, doc)
 	if err != nil {
 		return nil, err
@@ -135,7 +104,7 @@ func (s *Service) commitKey(ctx context.Context, c store.Change, d *dataKey, pri
 		return nil, err
 	}
 	c.Puts = append(c.Puts, r)
-	c.Entries = append(c.Entries, e)
+	c.Entries = append(c.Entries, entries...)
 	if err := s.commit(ctx, c); err != nil {
 		return nil, err
 	}

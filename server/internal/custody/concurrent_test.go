@@ -59,7 +59,7 @@ func TestRotateWhileSigning(t *testing.T) {
 		}
 		rotating.Go(func() {
 			for range rotations {
-				if _, err := s.Rotate(t.Context(), admin, name, 0); err != nil {
+				if _, err := s.Rotate(t.Context(), admin, name, 0, custody.Rotation{}); err != nil {
 					t.Errorf("Rotate: %v", err)
 				}
 			}
@@ -116,7 +116,7 @@ func TestRotateInTwoServices(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 40 {
 		group.Go(func() {
-			_, err := services[i%2].Rotate(t.Context(), admin, "a", 0)
+			_, err := services[i%2].Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 			switch fault.KindOf(err) {
 			case 0:
 				done.Add(1)
@@ -128,13 +128,13 @@ func TestRotateInTwoServices(t *testing.T) {
 	}
 	group.Wait()
 	for _, s := range services {
-		k, err := s.Rotate(t.Context(), admin, "a", 0)
+		k, err := s.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 		if err != nil || int64(k.Signing) != done.Add(1)+1 {
 			t.Errorf("Rotate: got version %d, %v, want %d", k.Signing, err, done.Load()+1)
 		}
 	}
-	if n := int64(len(h.log(t))); n != done.Load()+2 {
-		t.Errorf("log has %d entries, want %d", n, done.Load()+2)
+	if n := int64(len(h.log(t))); n != 3*done.Load()+2 { // added, promoted, superseded
+		t.Errorf("log has %d entries, want %d", n, 3*done.Load()+2)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestRotateInOneService(t *testing.T) {
 	var group sync.WaitGroup
 	for range n {
 		group.Go(func() {
-			if _, err := s.Rotate(t.Context(), admin, "a", 0); err != nil {
+			if _, err := s.Rotate(t.Context(), admin, "a", 0, custody.Rotation{}); err != nil {
 				t.Errorf("Rotate: %v", err)
 			}
 		})
@@ -230,7 +230,7 @@ func TestOvertaken(t *testing.T) {
 		h.create(t, "a")
 		first := &overtaken{Store: h.store, times: tt.times, by: func() { h.rotate(t, "a") }}
 		s := h.open(t, first)
-		k, err := s.Rotate(t.Context(), admin, "a", 0)
+		k, err := s.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 		wantKind(t, fmt.Sprintf("Rotate, overtaken %d times", tt.times), err, tt.want)
 		if err == nil && k.Signing != tt.times+2 {
 			t.Errorf("Rotate, overtaken %d times: got version %d, want %d", tt.times, k.Signing, tt.times+2)
@@ -251,9 +251,9 @@ func TestOvertakenWhileTheAnswerIsLost(t *testing.T) {
 		Store: h.store, times: 1, by: func() { h.rotate(t, "a") }, fail: fault.New(fault.Unavailable, "store is gone"),
 	}
 	s := h.open(t, first)
-	_, err := s.Rotate(t.Context(), admin, "a", 0)
+	_, err := s.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 	wantKind(t, "Rotate", err, fault.Unavailable)
-	k, err := s.Rotate(t.Context(), admin, "a", 0)
+	k, err := s.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 	if err != nil || k.Signing != 3 {
 		t.Errorf("Rotate again: got version %d, %v, want 3", k.Signing, err)
 	}
@@ -289,7 +289,7 @@ func TestPreconditionHasOneWinner(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 10 {
 		group.Go(func() {
-			_, err := services[i%2].Rotate(t.Context(), admin, "a", 1)
+			_, err := services[i%2].Rotate(t.Context(), admin, "a", 1, custody.Rotation{})
 			switch {
 			case err == nil:
 				won.Add(1)

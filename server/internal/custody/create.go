@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
@@ -137,7 +138,7 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	now := s.instant()
 	doc := keyDoc{
 		Name: in.Name, KeyID: in.KeyID, Algorithm: a.String(), Exportable: in.Exportable, CreatedAt: now, Signing: 1,
-		Versions: []versionDoc{{Version: 1, CreatedAt: now, Ciphertext: d.seal(material, in.Name, 1), Origin: origin}},
+		Versions: []versionDoc{{Version: 1, State: keyring.Active, CreatedAt: now, ActivatedAt: now, Ciphertext: d.seal(material, in.Name, 1), Origin: origin}},
 	}
 	if doc.KeyID == "" {
 		doc.KeyID = in.Name

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/custody"
@@ -47,7 +48,7 @@ func TestCreate(t *testing.T) {
 			want := description{
 				Tenant: tenant, Name: tt.in.Name, ID: tt.id, Algorithm: tt.algorithm.String(), Exportable: true,
 				CreatedAt: at, ETag: 1, Signing: 1,
-				Versions: []custody.VersionInfo{{Version: 1, CreatedAt: at, Signs: true, Bytes: tt.bytes}},
+				Versions: []custody.VersionInfo{{Version: 1, State: keyring.Active, CreatedAt: at, ActivatedAt: at, Signs: true, Bytes: tt.bytes}},
 			}
 			got := describe(t, h.Service, tenant)[0]
 			got.Tags = nil

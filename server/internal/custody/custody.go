@@ -13,6 +13,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,21 @@ type Options struct {
 	Store   Store
 	Wrapper Wrapper
 	Now     func() time.Time // nil means time.Now
+
+	// Nodes says when a new version may sign; nil means that there are no other
+	// nodes. PromoteAfter is the time after which it signs in any case; 0 means
+	// [DefaultPromote].
+	Nodes        Nodes
+	PromoteAfter time.Duration
+
+	Grace       time.Duration // how long a replaced version verifies; 0 means [DefaultGrace]
+	DestroyWait time.Duration // between the two steps of a destruction; 0 means [DefaultDestroyWait]
+
+	// Uses keeps how often versions were used; nil means Store, if it can, and
+	// otherwise that they are forgotten with the process.
+	Uses UseStore
+
+	Failed func(error) // is told by [Service.Run] what failed; nil means nobody
 }
 
 // ErrPrecondition is in the chain of the error of kind [fault.Conflict] that
@@ -66,6 +82,13 @@ type Service struct {
 	now     func() time.Time
 	keys    *snapshot
 
+	nodes                            Nodes
+	promoteAfter, grace, destroyWait time.Duration
+	uses                             UseStore // nil if there is none
+	failed                           func(error)
+
+	flush sync.Mutex // held while uses are stored, or added up
+
 	mu       sync.Mutex
 	dataKeys map[string]*dataKey // by tenant
 }
@@ -77,9 +100,16 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.Store == nil || o.Wrapper == nil {
 		return nil, fault.New(fault.Internal, "custody has no store or no wrapper")
 	}
-	s := &Service{store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}}
+	s := &Service{
+		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{},
+		nodes: o.Nodes, uses: o.Uses, failed: o.Failed, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
+		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
+	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.uses == nil {
+		s.uses, _ = o.Store.(UseStore)
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/store"
@@ -17,29 +18,43 @@ const (
 	kindKey     = "key"     // tenant, key name
 	kindDataKey = "datakey" // no tenant, name of the tenant
 
-	keyFormat     = 1
+	keyFormat     = 2
 	dataKeyFormat = 1
 )
 
-// keyDoc is format 1 of a record of kind key.
+// keyDoc is format 2 of a record of kind key. Format 1 has no states, purpose
+// and schedule: its signing version is active, the others verify without end.
 type keyDoc struct {
 	Name       string       `json:"name"`
 	KeyID      string       `json:"key_id"`
 	Algorithm  string       `json:"algorithm"`
 	Exportable bool         `json:"exportable"`
+	Purpose    string       `json:"purpose,omitempty"`
 	CreatedAt  time.Time    `json:"created_at"`
 	Versions   []versionDoc `json:"versions"` // ascending
 	Signing    int          `json:"signing"`
+	Schedule   *Schedule    `json:"schedule,omitempty"`
 	DeletedAt  time.Time    `json:"deleted_at,omitzero"`
 }
 
 type versionDoc struct {
-	Version    int       `json:"version"`
-	CreatedAt  time.Time `json:"created_at"`
-	NotBefore  time.Time `json:"not_before,omitzero"`
-	NotAfter   time.Time `json:"not_after,omitzero"`
-	Ciphertext []byte    `json:"ciphertext"` // nonce of 12 bytes, AES-256-GCM
-	Origin     string    `json:"origin"`     // generated or imported
+	Version     int           `json:"version"`
+	State       keyring.State `json:"state"`
+	CreatedAt   time.Time     `json:"created_at"`
+	ActivatedAt time.Time     `json:"activated_at,omitzero"`
+	GraceUntil  time.Time     `json:"grace_until,omitzero"` // of a version in grace; zero means no end
+	RetiredAt   time.Time     `json:"retired_at,omitzero"`
+	RevokedAt   time.Time     `json:"revoked_at,omitzero"`
+	DestroyAt   time.Time     `json:"destroy_at,omitzero"` // end of the waiting period
+	DestroyedAt time.Time     `json:"destroyed_at,omitzero"`
+	NotBefore   time.Time     `json:"not_before,omitzero"`
+	NotAfter    time.Time     `json:"not_after,omitzero"`
+	Ciphertext  []byte        `json:"ciphertext,omitempty"` // nonce of 12 bytes, AES-256-GCM; none once destroyed
+	Origin      string        `json:"origin"`               // generated or imported
+
+	// Grace is how long the version before it goes on verifying once a pending
+	// one is promoted.
+	Grace time.Duration `json:"grace_ns,omitempty"`
 }
 
 // Where the secret of a version came from.
@@ -63,6 +78,9 @@ func parseKey(r store.Record) (keyDoc, mac.Algorithm, error) {
 	}
 	if err := unmarshalStrict(r.Doc, &d); err != nil {
 		return d, 0, damaged(r, err)
+	}
+	if r.Format == 1 {
+		d.addStates()
 	}
 	a, err := mac.Parse(d.Algorithm)
 	if err != nil {
@@ -90,7 +108,39 @@ func (d keyDoc) check(name string, a mac.Algorithm) error {
 	if !signs {
 		return fmt.Errorf("version %d, which signs, does not exist", d.Signing)
 	}
+	for i := range d.Versions {
+		if err := d.Versions[i].check(d.Versions[i].Version == d.Signing); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// check returns an error if state and material do not fit.
+func (v *versionDoc) check(signs bool) error {
+	switch v.State {
+	case keyring.Pending, keyring.Active, keyring.Grace, keyring.Retired, keyring.Revoked, keyring.Destroyed:
+	default:
+		return fmt.Errorf("version %d has state %q", v.Version, v.State)
+	}
+	if signs != v.State.Signs() {
+		return fmt.Errorf("version %d is %s, which does not fit the version that signs", v.Version, v.State)
+	}
+	if gone := v.State == keyring.Destroyed; gone != (len(v.Ciphertext) == 0) {
+		return fmt.Errorf("version %d is %s and has a ciphertext of %d bytes", v.Version, v.State, len(v.Ciphertext))
+	}
+	return nil
+}
+
+// addStates makes a document of format 2 of one of format 1.
+func (d *keyDoc) addStates() {
+	for i := range d.Versions {
+		v := &d.Versions[i]
+		v.State, v.ActivatedAt = keyring.Grace, v.CreatedAt
+		if v.Version == d.Signing {
+			v.State = keyring.Active
+		}
+	}
 }
 
 func parseDataKey(r store.Record) (dataKeyDoc, error) {

@@ -44,8 +44,9 @@ func TestStoredForm(t *testing.T) {
 	record = h.record(t, "default", "key", "jefe")
 	ciphertext := versionOf(document(t, record), 0)["ciphertext"].(string)
 	want = fmt.Sprintf(`{"name":"jefe","key_id":"jefe.1","algorithm":"hmac-sha256","exportable":false,"created_at":%q,`+
-		`"versions":[{"version":1,"created_at":%q,"ciphertext":%q,"origin":"imported"}],"signing":1}`, created, created, ciphertext)
-	if string(record.Doc) != want || record.Format != 1 {
+		`"versions":[{"version":1,"state":"active","created_at":%q,"activated_at":%q,"ciphertext":%q,"origin":"imported"}],"signing":1}`,
+		created, created, created, ciphertext)
+	if string(record.Doc) != want || record.Format != 2 {
 		t.Errorf("key: got format %d, %s, want %s", record.Format, record.Doc, want)
 	}
 	got := open(t, dataKey, decode(t, ciphertext),

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,35 +27,85 @@ type Key struct {
 	Ring        *keyring.Ring
 	Versions    []VersionInfo // ascending; not to be changed
 	Signing     int           // the version that signs
+	Purpose     string        // what it may be used for; empty means everything
+	Schedule    *Schedule     // nil means none; not to be changed
 
-	now func() time.Time
+	now     func() time.Time
+	due     time.Time     // when something is to be done to it; zero means never
+	usage   []*usage      // of each of Versions
+	revoked *keyring.Ring // nil if no version is revoked
 }
 
-// VersionInfo is what may be known about one version of a key.
+// ErrRevoked means that a message was signed with a version that is revoked:
+// with a secret that others know.
+var ErrRevoked = errors.New("key version is revoked")
+
+// VersionInfo is what may be known about one version of a key. A time is zero
+// if it has not come.
 type VersionInfo struct {
-	Version   int // 1 or more
-	CreatedAt time.Time
-	NotBefore time.Time // inclusive; zero means no limit
-	NotAfter  time.Time // exclusive; zero means no limit
-	Signs     bool
-	Bytes     int // length of the secret
+	Version     int           // 1 or more
+	State       keyring.State // as it is stored, see [VersionInfo.StateAt]
+	CreatedAt   time.Time
+	ActivatedAt time.Time
+	RetiredAt   time.Time
+	RevokedAt   time.Time
+	DestroyAt   time.Time // when the waiting period ends
+	DestroyedAt time.Time
+	NotBefore   time.Time // inclusive; zero means no limit
+	NotAfter    time.Time // exclusive; zero means no limit; of a version in grace, the end of that
+	Signs       bool
+	Bytes       int // length of the secret; 0 once it is destroyed
+}
+
+// StateAt returns the state at t: a version whose grace period is over counts
+// as retired, also before that is stored.
+func (v *VersionInfo) StateAt(t time.Time) keyring.State {
+	if v.State == keyring.Grace && !v.NotAfter.IsZero() && !t.Before(v.NotAfter) {
+		return keyring.Retired
+	}
+	return v.State
+}
+
+// State returns the state of a version now, empty if there is none.
+func (k *Key) State(version int) keyring.State {
+	for i := len(k.Versions) - 1; i >= 0; i-- {
+		if v := &k.Versions[i]; v.Version == version {
+			return v.StateAt(k.now())
+		}
+	}
+	return ""
 }
 
 // MAC returns the prepared MAC key of a version, of the one that signs for 0.
 // It allocates nothing once it was called for the version. The error is of
-// kind [fault.NotFound] if the key has no such version or it is not valid now.
-func (k *Key) MAC(version int) (*mac.Key, error) {
+// kind [fault.NotFound] if the key has no such version or it does not verify
+// now, with [ErrRevoked] if it is revoked.
+func (k *Key) MAC(version int) (*mac.Key, error) { return k.macAt(version, k.now()) }
+
+func (k *Key) macAt(version int, now time.Time) (*mac.Key, error) {
 	if version == 0 {
 		version = k.Signing
 	}
 	v, err := k.Ring.Version(version)
 	if err != nil {
-		return nil, fault.New(fault.NotFound, "key %q has no version %d", k.Name, version).Because(err)
+		return nil, k.absent(version, err)
 	}
-	if !v.ValidAt(k.now()) {
+	if !v.ValidAt(now) {
 		return nil, fault.New(fault.NotFound, "version %d of key %q is not valid now", version, k.Name)
 	}
 	return k.prepared(v)
+}
+
+// absent says why a version is not in the ring.
+func (k *Key) absent(version int, err error) error {
+	switch state := k.State(version); state {
+	case "":
+		return fault.New(fault.NotFound, "key %q has no version %d", k.Name, version).Because(err)
+	case keyring.Revoked:
+		return fault.New(fault.NotFound, "version %d of key %q is revoked", version, k.Name).Because(ErrRevoked)
+	default:
+		return fault.New(fault.NotFound, "version %d of key %q is %s", version, k.Name, state).Because(err)
+	}
 }
 
 func (k *Key) prepared(v *keyring.Key) (*mac.Key, error) {
@@ -70,11 +121,14 @@ func (k *Key) prepared(v *keyring.Key) (*mac.Key, error) {
 // Sign appends the tag of the concatenation of message to dst, made with the
 // version that signs. The parts are not separated, see [mac.Key.Sum].
 func (k *Key) Sign(dst []byte, message ...[]byte) (tag []byte, version int, err error) {
-	m, err := k.MAC(0)
+	now := k.now()
+	m, err := k.macAt(0, now)
 	if err != nil {
 		return nil, 0, err
 	}
-	tag, err = m.Sum(dst, message...)
+	if tag, err = m.Sum(dst, message...); err == nil {
+		k.used(k.Signing, now)
+	}
 	return tag, k.Signing, err
 }
 
@@ -83,18 +137,45 @@ func (k *Key) Sign(dst []byte, message ...[]byte) (tag []byte, version int, err 
 // signs, then the newest, [keyring.MaxCandidates] in all. Without success it
 // returns the version it was given.
 func (k *Key) Verify(tag []byte, version int, message []byte) (int, bool) {
+	now := k.now()
 	if version != 0 {
-		m, err := k.MAC(version)
-		return version, err == nil && m.Verify(tag, message)
+		m, err := k.macAt(version, now)
+		if err != nil || !m.Verify(tag, message) {
+			return version, false
+		}
+		k.used(version, now)
+		return version, true
 	}
 	var space [keyring.MaxCandidates]*keyring.Key
-	for _, v := range k.Ring.AppendCandidates(space[:0], "", k.now()) {
+	for _, v := range k.Ring.AppendCandidates(space[:0], "", now) {
 		if m, err := k.prepared(v); err == nil && m.Verify(tag, message) {
+			k.used(v.Version, now)
 			return v.Version, true
 		}
 	}
 	return 0, false
 }
+
+// RevokedBy returns the revoked version that made tag for message, and whether
+// there is one. It is for the reason of a refusal: the tag is not valid.
+func (k *Key) RevokedBy(tag, message []byte) (version int, ok bool) {
+	for _, v := range k.RevokedVersions() {
+		if m, err := k.prepared(v); err == nil && m.Verify(tag, message) {
+			version, ok = v.Version, true
+		}
+	}
+	return version, ok
+}
+
+// RevokedVersions returns the newest revoked versions, at most
+// [keyring.MaxCandidates]. They serve to say why a tag is refused, and for
+// nothing else.
+func (k *Key) RevokedVersions() []*keyring.Key {
+	return k.revoked.AppendCandidates(nil, "", time.Time{})
+}
+
+// RevokedMAC is [Key.MAC] for a version of [Key.RevokedVersions].
+func (k *Key) RevokedMAC(v *keyring.Key) (*mac.Key, error) { return k.prepared(v) }
 
 // Signature returns the standard form of a tag that [Key.Sign] made with
 // version.
@@ -119,6 +200,9 @@ func (k *Key) MACFor(s api.Signature) (*mac.Key, error) {
 	}
 	m, err := k.MAC(s.Version)
 	if fault.KindOf(err) == fault.NotFound {
+		if errors.Is(err, ErrRevoked) {
+			return nil, fmt.Errorf("%w: %w: %s", sealwright.ErrUnknownKey, ErrRevoked, fault.Public(err))
+		}
 		return nil, fmt.Errorf("%w: %s", sealwright.ErrUnknownKey, fault.Public(err))
 	}
 	return m, err
@@ -134,5 +218,6 @@ func (k *Key) VerifySignature(s api.Signature, message []byte) error {
 	if !m.Verify(s.Tag, message) {
 		return sealwright.ErrMismatch
 	}
+	k.Used(s.Version)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
@@ -27,9 +28,10 @@ func TestRotate(t *testing.T) {
 	if k.Signing != 2 || k.ETagVersion != 2 || k.ID != "a" || !k.CreatedAt.Equal(before.CreatedAt) {
 		t.Errorf("Rotate: got signing %d, ETag version %d, ID %q, created at %v", k.Signing, k.ETagVersion, k.ID, k.CreatedAt)
 	}
+	created, rotated := start.Truncate(time.Microsecond), h.now.Truncate(time.Microsecond)
 	want := []custody.VersionInfo{
-		{Version: 1, CreatedAt: start.Truncate(time.Microsecond), Bytes: 32},
-		{Version: 2, CreatedAt: h.now.Truncate(time.Microsecond), Bytes: 32, Signs: true},
+		{Version: 1, State: keyring.Grace, CreatedAt: created, ActivatedAt: created, NotAfter: rotated.Add(custody.DefaultGrace), Bytes: 32},
+		{Version: 2, State: keyring.Active, CreatedAt: rotated, ActivatedAt: rotated, Bytes: 32, Signs: true},
 	}
 	if diff := cmp.Diff(want, k.Versions); diff != "" {
 		t.Errorf("Versions (-want +got):\n%s", diff)
@@ -70,7 +72,7 @@ func TestRotateMaxVersions(t *testing.T) {
 	for range custody.MaxVersions - 1 {
 		h.rotate(t, "a")
 	}
-	_, err := h.Rotate(t.Context(), admin, "a", 0)
+	_, err := h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 	wantKind(t, "Rotate of a full key", err, fault.Invalid)
 	k, err := h.Get(tenant, "a")
 	if err != nil || len(k.Versions) != custody.MaxVersions || k.Signing != custody.MaxVersions {
@@ -80,7 +82,10 @@ func TestRotateMaxVersions(t *testing.T) {
 
 func TestPrecondition(t *testing.T) {
 	operations := map[string]func(*house, int64) error{
-		"Rotate": func(h *house, v int64) error { _, err := h.Rotate(t.Context(), admin, "a", v); return err },
+		"Rotate": func(h *house, v int64) error {
+			_, err := h.Rotate(t.Context(), admin, "a", v, custody.Rotation{})
+			return err
+		},
 		"Delete": func(h *house, v int64) error { return h.Delete(t.Context(), admin, "a", v) },
 	}
 	for name, run := range operations {
@@ -95,8 +100,8 @@ func TestPrecondition(t *testing.T) {
 					t.Errorf("version %d: got %v, want ErrPrecondition", stale, err)
 				}
 			}
-			if n := len(h.log(t)); n != 3 { // data key, key, rotation
-				t.Errorf("log has %d entries after refusals, want 3", n)
+			if n := len(h.log(t)); n != 5 { // data key, key, and three of the rotation
+				t.Errorf("log has %d entries after refusals, want 5", n)
 			}
 			if err := run(h, 2); err != nil {
 				t.Errorf("version 2: %v", err)
@@ -119,7 +124,7 @@ func TestDelete(t *testing.T) {
 	}
 	_, err = h.Get(tenant, "a")
 	wantKind(t, "Get", err, fault.NotFound)
-	_, err = h.Rotate(t.Context(), admin, "a", 0)
+	_, err = h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
 	wantKind(t, "Rotate", err, fault.NotFound)
 	wantKind(t, "Delete again", h.Delete(t.Context(), admin, "a", 0), fault.NotFound)
 	_, err = h.Reveal(t.Context(), admin, "a")
@@ -143,7 +148,7 @@ func TestNotFound(t *testing.T) {
 		what := fmt.Sprintf("%.10q", name)
 		_, err := h.Get(tenant, name)
 		wantKind(t, "Get "+what, err, fault.NotFound)
-		_, err = h.Rotate(t.Context(), admin, name, 0)
+		_, err = h.Rotate(t.Context(), admin, name, 0, custody.Rotation{})
 		wantKind(t, "Rotate "+what, err, fault.NotFound)
 		wantKind(t, "Delete "+what, h.Delete(t.Context(), admin, name, 0), fault.NotFound)
 		_, err = h.Reveal(t.Context(), admin, name)
@@ -203,7 +208,10 @@ func TestDenied(t *testing.T) {
 			_, err := h.Create(t.Context(), c, custody.CreateKey{Name: "b"})
 			return err
 		},
-		"Rotate": func(c access.Caller) error { _, err := h.Rotate(t.Context(), c, "a", 0); return err },
+		"Rotate": func(c access.Caller) error {
+			_, err := h.Rotate(t.Context(), c, "a", 0, custody.Rotation{})
+			return err
+		},
 		"Delete": func(c access.Caller) error { return h.Delete(t.Context(), c, "a", 0) },
 		"Reveal": func(c access.Caller) error { _, err := h.Reveal(t.Context(), c, "a"); return err },
 		"Rewrap": func(c access.Caller) error { _, err := h.Rewrap(t.Context(), c); return err },
@@ -276,8 +284,10 @@ func TestEntries(t *testing.T) {
 		{Seq: 1, Action: "datakey.create", Kind: "datakey", RecordID: dataKey.ID, Name: tenant},
 		{Seq: 2, Action: "key.create", Kind: "key", RecordID: key.ID, Name: "a",
 			Detail: []byte(`{"algorithm":"hmac-sha256","exportable":false,"key_id":"a","origin":"generated","version":1}`)},
-		{Seq: 3, Action: "key.rotate", Kind: "key", RecordID: key.ID, Name: "a", Detail: []byte(`{"signed_before":1,"version":2}`)},
-		{Seq: 4, Action: "key.delete", Kind: "key", RecordID: key.ID, Name: "a"},
+		{Seq: 3, Action: "version.add", Kind: "key", RecordID: key.ID, Name: "a", Detail: []byte(`{"to":"pending","version":2}`)},
+		{Seq: 4, Action: "version.promote", Kind: "key", RecordID: key.ID, Name: "a", Detail: []byte(`{"from":"pending","to":"active","version":2}`)},
+		{Seq: 5, Action: "version.supersede", Kind: "key", RecordID: key.ID, Name: "a", Detail: []byte(`{"from":"active","to":"grace","version":1}`)},
+		{Seq: 6, Action: "key.delete", Kind: "key", RecordID: key.ID, Name: "a"},
 	}
 	for i := range want {
 		want[i].At, want[i].Tenant, want[i].Caller = at, tenant, "admin"

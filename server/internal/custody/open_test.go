@@ -101,9 +101,9 @@ func TestOpenRefuses(t *testing.T) {
 		}, "version 0 stands after version 0"},
 		{"NewerKeyFormat", func(t *testing.T, h *house) {
 			r := h.record(t, tenant, "key", "a")
-			r.Format = 2
+			r.Format = 3
 			h.put(t, r)
-		}, `key "a" has format 2, this version of sealwright knows up to 1`},
+		}, `key "a" has format 3, this version of sealwright knows up to 2`},
 		{"NewerDataKeyFormat", func(t *testing.T, h *house) {
 			r := h.record(t, "", "datakey", tenant)
 			r.Format = 2
@@ -273,7 +273,7 @@ func TestAtRest(t *testing.T) {
 			if _, err := s.Create(t.Context(), admin, in); err != nil {
 				t.Fatalf("Create: %v", err)
 			}
-			k, err := s.Rotate(t.Context(), admin, in.Name, 0)
+			k, err := s.Rotate(t.Context(), admin, in.Name, 0, custody.Rotation{})
 			if err != nil {
 				t.Fatalf("Rotate: %v", err)
 			}
@@ -317,5 +317,31 @@ func search(t *testing.T, dir string, keys []*custody.Key) {
 				}
 			}
 		}
+	}
+}
+
+// TestOpenRefusesStates has documents whose states cannot be.
+func TestOpenRefusesStates(t *testing.T) {
+	for name, change := range map[string]func(doc map[string]any){
+		"UnknownState":        func(doc map[string]any) { versionOf(doc, 0)["state"] = "sleeping" },
+		"NoState":             func(doc map[string]any) { delete(versionOf(doc, 0), "state") },
+		"TwoSign":             func(doc map[string]any) { versionOf(doc, 0)["state"] = "active" },
+		"NoneSigns":           func(doc map[string]any) { versionOf(doc, 1)["state"] = "grace" },
+		"DestroyedHasSecret":  func(doc map[string]any) { versionOf(doc, 0)["state"] = "destroyed" },
+		"RetiredHasNoSecret":  func(doc map[string]any) { v := versionOf(doc, 0); v["state"] = "retired"; delete(v, "ciphertext") },
+		"RevokedDoesNotOpen":  func(doc map[string]any) { v := versionOf(doc, 0); v["state"] = "revoked"; v["ciphertext"] = "AAAA" },
+		"SigningWasDestroyed": func(doc map[string]any) { v := versionOf(doc, 1); v["state"] = "destroyed"; delete(v, "ciphertext") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.create(t, "a")
+			h.rotate(t, "a")
+			h.edit(t, tenant, "key", "a", change)
+			_, err := custody.Open(t.Context(), h.options(h.store))
+			wantKind(t, "Open", err, fault.Internal)
+			if err != nil && !strings.Contains(err.Error(), `key "a" of default is damaged`) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

@@ -93,19 +93,37 @@ func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 		CreatedAt: doc.CreatedAt, Deleted: !doc.DeletedAt.IsZero(), ETagVersion: r.Version, Signing: doc.Signing,
 		now: s.now,
 	}
-	keys := make([]keyring.Key, 0, len(doc.Versions))
-	for _, v := range doc.Versions {
-		material, err := d.open(v.Ciphertext, r.Name, v.Version)
-		if err != nil {
+	k.Purpose, k.Schedule = doc.Purpose, doc.Schedule
+	if !k.Deleted {
+		k.due = doc.due()
+	}
+	var verifying, revoked []keyring.Key
+	for i := range doc.Versions {
+		v := &doc.Versions[i]
+		info := v.info()
+		if v.State != keyring.Destroyed {
+			material, err := d.open(v.Ciphertext, r.Name, v.Version)
+			if err != nil {
+				return nil, damaged(r, err)
+			}
+			info.Bytes = material.Len()
+			key := keyring.Key{ID: doc.KeyID, Version: v.Version, Secret: material, NotBefore: v.NotBefore, NotAfter: v.end()}
+			switch {
+			case v.State.Verifies():
+				verifying = append(verifying, key)
+			case v.State == keyring.Revoked:
+				revoked = append(revoked, key)
+			}
+		}
+		k.Versions = append(k.Versions, info)
+	}
+	k.usage = s.usageOf(k)
+	if len(revoked) > 0 {
+		if k.revoked, err = keyring.New(revoked...); err != nil {
 			return nil, damaged(r, err)
 		}
-		keys = append(keys, keyring.Key{ID: doc.KeyID, Version: v.Version, Secret: material, NotBefore: v.NotBefore, NotAfter: v.NotAfter})
-		k.Versions = append(k.Versions, VersionInfo{
-			Version: v.Version, CreatedAt: v.CreatedAt, NotBefore: v.NotBefore, NotAfter: v.NotAfter,
-			Signs: v.Version == doc.Signing, Bytes: material.Len(),
-		})
 	}
-	ring, err := keyring.New(keys...)
+	ring, err := keyring.New(verifying...)
 	if err != nil {
 		return nil, damaged(r, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // shards is how many parts the snapshot has. A new name copies one part.
@@ -118,3 +119,27 @@ func (s *snapshot) list(tenant, after string, limit int) []*Key {
 }
 
 func (s *snapshot) count() int { return int(s.live.Load()) }
+
+// all returns every key, deleted ones too, in no order.
+func (s *snapshot) all() []*Key {
+	var all []*Key
+	for i := range s.parts {
+		for _, slot := range *s.parts[i].keys.Load() {
+			all = append(all, slot.Load())
+		}
+	}
+	return all
+}
+
+// due returns the keys to which something is to be done at now.
+func (s *snapshot) due(now time.Time) []*Key {
+	var due []*Key
+	for i := range s.parts {
+		for _, slot := range *s.parts[i].keys.Load() {
+			if k := slot.Load(); !k.due.IsZero() && !now.Before(k.due) {
+				due = append(due, k)
+			}
+		}
+	}
+	return due
+}

@@ -238,7 +238,7 @@ func (a *API) rotateKey(ctx context.Context, in *changeInput) (*keyAnswer, error
 		return nil, err
 	}
 	x := exchangeOf(ctx)
-	k, err := a.o.Keys.Rotate(ctx, x.caller, in.Name, version)
+	k, err := a.o.Keys.Rotate(ctx, x.caller, in.Name, version, custody.Rotation{})
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}

@@ -29,6 +29,7 @@ type Store struct {
 	records map[key]store.Record
 	entries []store.Entry
 	faults  []Fault
+	uses    []store.Use
 }
 
 // New returns an empty store.

@@ -23,24 +23,30 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (int64, error) {
 	if err := c.Check(); err != nil {
 		return 0, err
 	}
+	return s.do(ctx, func(w *writer) (int64, error) { return w.apply(c) })
+}
+
+// do sends what apply writes through the writer. If apply returns an error,
+// nothing of it is stored.
+func (s *Store) do(ctx context.Context, apply func(*writer) (int64, error)) (int64, error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	o := &operation{ctx: ctx, change: c, done: make(chan struct{})}
+	o := &operation{ctx: ctx, apply: apply, done: make(chan struct{})}
 	s.writer.operations <- o
 	<-o.done
 	return o.seq, o.err
 }
 
-// operation is one Commit on its way through the writer, which answers every
+// operation is one write on its way through the writer, which answers every
 // one: it closes done.
 type operation struct {
-	ctx    context.Context
-	change store.Change
-	seq    int64
-	err    error
-	done   chan struct{}
+	ctx   context.Context
+	apply func(*writer) (int64, error)
+	seq   int64
+	err   error
+	done  chan struct{}
 }
 
 // writer owns the connection that writes. Its goroutine runs from newWriter to
@@ -179,7 +185,7 @@ func (w *writer) try(o *operation) error {
 	if err := w.exec("SAVEPOINT operation"); err != nil {
 		return err
 	}
-	if o.seq, o.err = w.apply(o.change); o.err != nil {
+	if o.seq, o.err = o.apply(w); o.err != nil {
 		if err := w.exec("ROLLBACK TO operation"); err != nil {
 			return errors.Join(o.err, err)
 		}

@@ -1,0 +1,10 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/sealwright/sealwright/server/internal/store/storetest"
+)
+
+func TestUses(t *testing.T) { storetest.RunUses(t, open(t, filepath.Join(t.TempDir(), "s.db"))) }
