@@ -2,8 +2,8 @@ package catalogue_test
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -40,7 +40,7 @@ func TestA25_KeyIDOfTheSameSecret(t *testing.T) {
 				request := renamed(*m.Request, v.KeyID, other)
 				changed.Request = &request
 			}
-			if reflect.DeepEqual(m, changed) {
+			if fmt.Sprint(m) == fmt.Sprint(changed) {
 				continue // the ID is encoded together with the tag (Basic)
 			}
 			for _, text := range []string{v.Secret, "another " + v.Secret} {
