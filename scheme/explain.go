@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sealwright/sealwright"
@@ -183,17 +184,25 @@ func segmentWords(s Segment) []string {
 // thenWords says what is made of a text.
 func thenWords(text string, transforms []string) string {
 	for _, t := range transforms {
-		if w, ok := transformWords[t]; ok {
-			text += ", " + w
-		} else {
-			text = "the " + t + " of (" + text + ")"
+		if digests[t] != nil {
+			text = "(" + text + ")"
 		}
+		text = transformed(text, t)
 	}
 	return text
 }
 
 func headersWords(h *HeadersSegment) string {
-	text := fmt.Sprintf("the headers that %s names, each as `%s`, joined by %s", sourceWords(h.List), strings.ReplaceAll(h.Line, "\n", `\n`), literalWords(h.Join))
+	which := "the headers that " + exprWords(h.List, "") + " names"
+	switch {
+	case h.From == "query":
+		which = "the query parameters that " + exprWords(h.List, "") + " names, in lower case and percent-encoded"
+	case h.Prefix != "":
+		which = "the headers whose names begin with `" + h.Prefix + "`, sorted"
+	case len(h.Names) > 0:
+		which = "those of the headers " + strings.Join(h.Names, ", ") + " that are there"
+	}
+	text := fmt.Sprintf("%s, each as `%s`, joined by %s", which, visible(h.Line), literalWords(h.Join))
 	if h.Sort {
 		text += ", sorted by name"
 	}
@@ -215,7 +224,13 @@ func literalWords(s string) string {
 	case " ":
 		return "a blank"
 	}
-	return "the text `" + strings.ReplaceAll(s, "\n", "\\n") + "`"
+	return "the text `" + visible(s) + "`"
+}
+
+// visible returns s with control characters as escapes.
+func visible(s string) string {
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
 }
 
 var plainWords = map[string]string{
@@ -230,7 +245,31 @@ var transformWords = map[string]string{
 	"lower": "in lower case", "upper": "in upper case", "trim": "without blanks at its ends", "fold": "with single blanks",
 	"percent": "percent-encoded", "percent-path": "percent-encoded but for slashes", "percent-form": "form-encoded", "decode": "percent-decoded",
 	"decode-form": "form-decoded", "hex": "in hex", "HEX": "in upper-case hex", "base64": "in base64", "base64url": "in base64url",
-	"uri": "through encodeURI", "uri-component": "through encodeURIComponent",
+	"uri": "through encodeURI", "uri-component": "through encodeURIComponent", "media-type": "the media type alone", "json": "as a JSON string",
+	"nfkd": "in the Unicode form NFKD", "decode-hubspot": "with the escapes of : / ? @ ! $ ' ( ) * , ; decoded", "underscore": "with & and = as _",
+	"escape-colon": "with a backslash before colons and backslashes", "escape-line": `with backslashes as \\ and line feeds as \n`,
+}
+
+// transformed says in words what a transform makes of a text.
+func transformed(text, name string) string {
+	if w, ok := transformWords[name]; ok {
+		return text + ", " + w
+	}
+	verb, arg, _ := strings.Cut(name, ":")
+	encoding, decodes := strings.CutPrefix(name, "decode-")
+	switch {
+	case verb == "strip":
+		return text + ", without the prefix `" + arg + "`"
+	case verb == "first":
+		return text + ", cut to " + arg + " bytes"
+	case decodes:
+		return text + ", decoded from " + encoding
+	case strings.HasPrefix(name, "percent-"):
+		return text + ", percent-encoded (" + name + ")"
+	case digests[name] == nil:
+		return text + ", in " + name
+	}
+	return "the " + name + " of " + text
 }
 
 func exprWords(expr, names string) string {
@@ -241,11 +280,7 @@ func exprWords(expr, names string) string {
 	}
 	text := sourceWords(name)
 	for _, t := range parts[1:] {
-		if w, ok := transformWords[t]; ok {
-			text += ", " + w
-		} else {
-			text = "the " + t + " of " + text
-		}
+		text = transformed(text, t)
 	}
 	if strings.HasSuffix(parts[0], "?") {
 		text += ", empty if absent"
@@ -304,24 +339,34 @@ func sourceWords(s string) string {
 
 func fieldsWords(f *FieldsSegment) string {
 	text := "the parameters of the " + strings.Join(f.From, " and the ")
+	switch f.Write {
+	case "names", "values":
+		text = "the " + f.Write + " of " + text
+	}
 	if len(f.Omit) > 0 {
 		text += " but " + strings.Join(f.Omit, " and ")
 	}
-	how := []string{}
-	if f.Decode != "" && f.Decode != "raw" {
-		how = append(how, "decoded")
+	for _, name := range slices.Sorted(maps.Keys(f.Add)) {
+		text += ", with `" + name + "` as " + strings.Join(segmentWords(Segment{Text: f.Add[name]}), ", then ")
 	}
-	if f.Encode != "" && f.Encode != "raw" {
-		how = append(how, "encoded again ("+f.Encode+")")
+	for _, how := range []struct {
+		on   bool
+		text string
+	}{
+		{f.DropEmpty, "without empty values"},
+		{f.Decode != "" && f.Decode != "raw", "decoded"},
+		{f.LowerName, "names in lower case"},
+		{f.Encode != "" && f.Encode != "raw", "encoded again (" + f.Encode + ")"},
+		{f.Sort != "" && f.Sort != "none", "sorted by " + f.Sort},
+		{f.Repeat == "first", "each name with its first value"},
+		{f.Repeat == "join", "the values of one name joined by " + literalWords(f.RepeatSep)},
+	} {
+		if how.on {
+			text += ", " + how.text
+		}
 	}
-	if f.Sort != "" && f.Sort != "none" {
-		how = append(how, "sorted by "+f.Sort)
-	}
-	if f.Repeat == "first" {
-		how = append(how, "each name with its first value")
-	}
-	if len(how) > 0 {
-		text += ", " + strings.Join(how, ", ")
+	if f.Write == "names" || f.Write == "values" {
+		return text + "; " + literalWords(f.Join) + " between them"
 	}
 	return text + fmt.Sprintf("; %s between name and value, %s between pairs", literalWords(f.KV), literalWords(f.Join))
 }
