@@ -53,7 +53,7 @@ type Question struct {
 
 // Help says what the flag is for, with an example.
 func (q *Question) Help() string {
-	return "`" + strings.ToUpper(q.Flag) + "`: " + q.ask + ", such as " + q.example
+	return q.ask + ", such as " + q.example
 }
 
 // Questions returns all questions in their order. They set the fields of a.

@@ -2,7 +2,6 @@ package draft_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -165,8 +164,13 @@ func (broken) Read([]byte) (int, error) { return 0, errBroken }
 // that its example is an answer.
 func TestHelp(t *testing.T) {
 	for _, q := range new(draft.Answers).Questions() {
-		if help := q.Help(); !strings.HasPrefix(help, fmt.Sprintf("`%s`: ", strings.ToUpper(q.Flag))) || !strings.Contains(help, ", such as ") {
+		help, example, ok := strings.Cut(q.Help(), ", such as ")
+		if !ok || help == "" {
 			t.Errorf("--%s: help is %q", q.Flag, help)
+		}
+		a := answer(t, q.Flag+"="+example, "time=X-T")
+		if err := a.Fill(false, nil, io.Discard); err != nil {
+			t.Errorf("--%s: the example is refused: %v", q.Flag, err)
 		}
 	}
 }
