@@ -128,7 +128,7 @@ func (s *search) diagnose() Diagnosis {
 		return d
 	}
 	hint := s.rest
-	for _, look := range []func() (Diagnosis, bool){s.lookAtParts, s.lookAtWhole, s.lookAtSchemes} {
+	for _, look := range []func() (Diagnosis, bool){s.lookAtParts, s.lookAtSchemes, s.lookAtPairs, s.lookAtWhole, s.lookAtStyles} {
 		d, ok := look()
 		if ok && (d.Verdict != Evidence || d.Secret != "" && d.Cause2 == "") { // a known secret and no stack of changes
 			return d
@@ -163,7 +163,8 @@ type search struct {
 	ctx      context.Context
 	in       *Input
 	tried    int
-	stopped  bool // ctx is done
+	stopped  bool   // ctx is done
+	parts    *parts // nil where the parts of the message cannot be varied
 	notes    []string
 	evidence []evidence
 }

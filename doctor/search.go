@@ -15,7 +15,8 @@ import (
 
 // lookAtParts varies the parts of a scheme that is data: the text of the
 // signature, the secret, the body, the URL, the headers and the time, the
-// signed string, and the computation. Single changes come first, then pairs.
+// signed string, and the computation. It answers if a single change explains the
+// value; more are left to lookAtPairs.
 func (s *search) lookAtParts() (Diagnosis, bool) {
 	probe, err := s.in.Definition.Probe(s.params())
 	if err != nil {
@@ -33,12 +34,24 @@ func (s *search) lookAtParts() (Diagnosis, bool) {
 	if p.keys = guesses(s.in.Secrets, p.probe); len(p.keys) == 0 {
 		return Diagnosis{}, false
 	}
+	s.parts = p
 	p.base()
 	p.singles()
-	if p.best == nil {
-		p.pairs()
+	if p.best != nil && len(p.best.faults) > 1 {
+		return Diagnosis{}, false
 	}
 	return p.answer()
+}
+
+// lookAtPairs goes on with two changes at once.
+func (s *search) lookAtPairs() (Diagnosis, bool) {
+	if s.parts == nil {
+		return Diagnosis{}, false
+	}
+	if s.parts.best == nil {
+		s.parts.pairs()
+	}
+	return s.parts.answer()
 }
 
 // parts is a search over the parts of a scheme.
@@ -494,6 +507,9 @@ func (p *parts) answer() (Diagnosis, bool) {
 	if text, _ := p.probe.Time(p.reading); text != "" {
 		if fresh, at, err := p.probe.Fresh(text, p.in.Now); err == nil && !fresh {
 			d.Explanation += " The time is outside the window, too: it is " + p.in.Now.Sub(at).String() + " old."
+			if d.Cause2 == "" {
+				d.Cause2 = "time.clock_skew"
+			}
 		}
 	}
 	return d, true

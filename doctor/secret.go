@@ -231,7 +231,7 @@ func unprefixed(text []byte) []keyForm {
 	for i, n := 0, 0; i < len(f.text) && i < 24 && n < 4; i++ {
 		if c := f.text[i]; c == '_' || c == ':' || c == ',' {
 			n++
-			f.add(f.text[i+1:], "the prefix "+f.text[:i+1]+" was removed")
+			f.add(f.text[i+1:], "a prefix of the secret was removed, up to "+quote(f.text[i:i+1]))
 		}
 	}
 	for _, p := range secretPrefixes[:8] {

@@ -158,10 +158,7 @@ func (s *search) lookAtSchemes() (Diagnosis, bool) {
 				Fix: "Configure the scheme " + d.ID + " for this endpoint."}, true
 		}
 	}
-	if d, ok := s.lookAtVersions(); ok {
-		return d, true
-	}
-	return s.lookAtStyles()
+	return s.lookAtVersions()
 }
 
 // version is an older or newer form of a scheme that is no preset.
