@@ -46,6 +46,7 @@ type CreateKey struct {
 	Exportable bool         // whether Reveal will return the secret
 	Imported   bool         // Material was given: empty material is then refused
 	Material   secret.Bytes // empty means random; imported otherwise, at most MaxMaterial bytes
+	Purpose    string       // what it is for: webhook, api, artifact, event, audit or package; empty means everything
 	AllowWeak  bool         // takes material of 1 to 13 bytes
 }
 
@@ -67,7 +68,7 @@ func (in CreateKey) check() (mac.Algorithm, error) {
 	case n > 0 && n < MinMaterial && !in.AllowWeak:
 		return 0, fault.New(fault.Invalid, "material: got %d bytes, want at least %d, or allow_weak", n, MinMaterial)
 	}
-	return a, nil
+	return a, checkPurpose(in.Purpose)
 }
 
 func (in CreateKey) algorithm() (mac.Algorithm, error) {
@@ -85,11 +86,14 @@ func (in CreateKey) algorithm() (mac.Algorithm, error) {
 }
 
 // generate returns a random secret of at least the strength of a.
-func generate(a mac.Algorithm) secret.Bytes {
+func generate(a mac.Algorithm) secret.Bytes { return secret.Random(generatedSize(a)) }
+
+// generatedSize returns the length of secrets that are made for a, in bytes.
+func generatedSize(a mac.Algorithm) int {
 	if a == mac.SHA384 || a == mac.SHA512 {
-		return secret.Random(64)
+		return 64
 	}
-	return secret.Random(32)
+	return 32
 }
 
 // Create makes a key in the tenant of caller, with one version. The error is
@@ -137,7 +141,7 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	}
 	now := s.instant()
 	doc := keyDoc{
-		Name: in.Name, KeyID: in.KeyID, Algorithm: a.String(), Exportable: in.Exportable, CreatedAt: now, Signing: 1,
+		Name: in.Name, KeyID: in.KeyID, Algorithm: a.String(), Exportable: in.Exportable, Purpose: in.Purpose, CreatedAt: now, Signing: 1,
 		Versions: []versionDoc{{Version: 1, State: keyring.Active, CreatedAt: now, ActivatedAt: now, Ciphertext: d.seal(material, in.Name, 1), Origin: origin}},
 	}
 	if doc.KeyID == "" {
@@ -149,7 +153,9 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 		c.Puts = append(c.Puts, *dataKeyRecord)
 		c.Entries = append(c.Entries, s.entry(caller, "datakey.create", *dataKeyRecord, nil))
 	}
-	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, detail{
-		"key_id": doc.KeyID, "algorithm": doc.Algorithm, "exportable": doc.Exportable, "origin": origin, "version": 1,
-	}))
+	about := detail{"key_id": doc.KeyID, "algorithm": doc.Algorithm, "exportable": doc.Exportable, "origin": origin, "version": 1}
+	if doc.Purpose != "" {
+		about["purpose"] = doc.Purpose
+	}
+	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, about))
 }
