@@ -3,12 +3,14 @@ package sealhttp
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/scheme"
 )
 
 // Middleware lets only signed requests through. Its fields must not change once
@@ -19,6 +21,12 @@ type Middleware struct {
 	// Ring returns the keys for the next request, so that a rotation needs no
 	// new Middleware. Nil means the Verifier's ring.
 	Ring func() *keyring.Ring
+
+	// Responder answers the handshakes of the provider, such as the CRC of X or
+	// the URL validation of Zoom, before they are verified as events. A challenge
+	// that must not be answered is refused. Handshakes that bring a key are not
+	// answered here. Nil means that there are none.
+	Responder *scheme.Responder
 
 	MaxBody int64            // longest body in bytes; 0 means DefaultMaxBody
 	Scheme  string           // of the URL that was signed, https or http; "" means https for TLS and http otherwise
@@ -39,7 +47,11 @@ type Middleware struct {
 // [VerdictFrom].
 func (m *Middleware) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		verdict, read, err := m.verify(w, r)
+		verdict, read, answer, err := m.verify(w, r)
+		if err == nil && answer != nil {
+			respond(w, answer)
+			return
+		}
 		if err != nil {
 			if m.OnRefusal != nil {
 				m.OnRefusal(r, verdict, err)
@@ -53,20 +65,20 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// verify returns the verdict on r and its body.
-func (m *Middleware) verify(w http.ResponseWriter, r *http.Request) (sealwright.Verdict, []byte, error) {
+// verify returns the verdict on r and its body, or the answer to a handshake.
+func (m *Middleware) verify(w http.ResponseWriter, r *http.Request) (sealwright.Verdict, []byte, *scheme.Answer, error) {
 	if m.Verifier == nil || m.Verifier.Scheme == nil {
-		return sealwright.Verdict{}, nil, sealwright.Refusef(sealwright.ErrConfig, "no verifier")
+		return sealwright.Verdict{}, nil, nil, sealwright.Refusef(sealwright.ErrConfig, "no verifier")
 	}
 	message := m.message(r)
-	if s, ok := m.Verifier.Scheme.(headReader); ok && s.Unsigned(&message) {
+	if s, ok := m.Verifier.Scheme.(headReader); ok && m.Responder == nil && s.Unsigned(&message) {
 		err := sealwright.Refusef(sealwright.ErrMissing, "no signature in the head of the request")
-		return sealwright.Verdict{Scheme: m.Verifier.Scheme.Name(), Reason: sealwright.ReasonOf(err), Detail: err.Error()}, nil, err
+		return sealwright.Verdict{Scheme: m.Verifier.Scheme.Name(), Reason: sealwright.ReasonOf(err), Detail: err.Error()}, nil, nil, err
 	}
 	maxBody := limit(m.MaxBody)
 	read, err := readBody(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength, maxBody)
 	if err != nil {
-		return sealwright.Verdict{}, nil, err
+		return sealwright.Verdict{}, nil, nil, err
 	}
 	message.Body, message.Trailer = read, r.Trailer
 	ring := m.Verifier.Ring
@@ -77,17 +89,37 @@ func (m *Middleware) verify(w http.ResponseWriter, r *http.Request) (sealwright.
 	if m.Now != nil {
 		now = m.Now
 	}
+	if m.Responder != nil {
+		answer, err := m.Responder.Respond(message, ring, false, now())
+		if err == nil {
+			return sealwright.Verdict{}, nil, &answer, nil
+		}
+		if !errors.Is(err, scheme.ErrNoChallenge) {
+			return sealwright.Verdict{Scheme: m.Verifier.Scheme.Name(), Reason: sealwright.ReasonOf(err), Detail: err.Error()}, nil, nil, err
+		}
+	}
 	verdict, err := m.Verifier.VerifyRing(ring, message, now())
-	return verdict, read, err
+	return verdict, read, nil, err
+}
+
+// respond writes the answer to a handshake.
+func respond(w http.ResponseWriter, a *scheme.Answer) {
+	h := w.Header()
+	h.Set("Content-Type", a.Type)
+	h.Set("X-Content-Type-Options", "nosniff") // the text comes from the request
+	for name, value := range a.Headers {
+		h.Set(name, value)
+	}
+	_, _ = io.WriteString(w, a.Body) // the client may be gone
 }
 
 // message returns the head of r as it was on the wire.
 func (m *Middleware) message(r *http.Request) sealwright.Message {
-	scheme := m.Scheme
-	if scheme == "" {
-		scheme = "http"
+	urlScheme := m.Scheme
+	if urlScheme == "" {
+		urlScheme = "http"
 		if r.TLS != nil {
-			scheme = "https"
+			urlScheme = "https"
 		}
 	}
 	uri := r.RequestURI
@@ -95,7 +127,7 @@ func (m *Middleware) message(r *http.Request) sealwright.Message {
 		uri = r.URL.RequestURI()
 	}
 	_, target := splitTarget(uri) // net/http has put an authority into r.Host
-	return sealwright.Message{Method: r.Method, Scheme: scheme, Host: r.Host, Target: target, Header: r.Header}
+	return sealwright.Message{Method: r.Method, Scheme: urlScheme, Host: r.Host, Target: target, Header: r.Header}
 }
 
 // headReader is a scheme that can say of some messages, without their body,
