@@ -197,3 +197,20 @@ func TestA07_PlacesAreWarnedOf(t *testing.T) {
 		t.Errorf("%v, warnings %q, want one about query and form", err, verdict.Warnings)
 	}
 }
+
+// TestA07_IncreasingNonces: a nonce that must grow is a number, so it cannot
+// take in what follows it without a separator.
+func TestA07_IncreasingNonces(t *testing.T) {
+	s := mustBuild(t, frame+`,"message":["{nonce}{body}"],"nonce":{"from":"header:X-Nonce","mode":"increasing"}`, nil)
+	for nonce, want := range map[string]error{"123": nil, "123{": sealwright.ErrMalformed, "-1": sealwright.ErrMalformed, "1e9": sealwright.ErrMalformed, " 1": sealwright.ErrMalformed} {
+		_, err := verdictOn(t, s, nonce+"{}", sealwright.Message{Method: "POST", Body: []byte("{}"), Header: map[string][]string{"X-Nonce": {nonce}}})
+		if !errors.Is(err, want) {
+			t.Errorf("nonce %q: error is %v, want %v", nonce, err, want)
+		}
+	}
+	signer := sealwright.Signer{Scheme: s, Ring: testRing()}
+	signed, err := signer.Sign(sealwright.Message{Method: "POST", Body: []byte("{}")}, now)
+	if err != nil || signed.Header["X-Nonce"][0] != "1767225600000000" {
+		t.Errorf("signed with the nonce %q: %v, want the time in microseconds", signed.Header["X-Nonce"], err)
+	}
+}

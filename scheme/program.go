@@ -70,6 +70,7 @@ type value struct {
 	optional bool
 	forbid   string
 	decode   bool // percent-encoded
+	digits   bool // a number, of digits only
 }
 
 // timed is a place of a time, with its format and window.
@@ -358,6 +359,7 @@ func (b *builder) buildValues() error {
 		if p.nonce, err = b.value(v.From, "nonce", v.Optional, v.Forbid); err != nil {
 			return err
 		}
+		p.nonce.digits = v.Mode == "increasing"
 	}
 	if f.Time == nil || !b.set(f.Time.If) {
 		return nil
@@ -889,6 +891,9 @@ func (p *program) read(v *value, index int, m *sealwright.Message, c *sealwright
 	}
 	if v.forbid != "" && strings.ContainsAny(text, v.forbid) {
 		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s in %s holds one of %q", v.what, p.place(v.source), v.forbid)
+	}
+	if v.digits && strings.Trim(text, "0123456789") != "" {
+		return "", sealwright.Refusef(sealwright.ErrMalformed, "%s in %s is no number", v.what, p.place(v.source))
 	}
 	c.Values[index] = text
 	return text, nil

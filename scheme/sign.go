@@ -109,7 +109,11 @@ func (p *program) placeValues(m *sealwright.Message, c *sealwright.Claim, f seal
 		}
 	}
 	if v := p.nonce; v != nil && !v.optional && !p.has(v.source, m, c) {
-		if err := p.putValue(v, m, c, f.Nonce); err != nil {
+		nonce := f.Nonce
+		if v.digits { // which has to grow
+			nonce = strconv.FormatInt(f.Now.UnixMicro(), 10)
+		}
+		if err := p.putValue(v, m, c, nonce); err != nil {
 			return err
 		}
 	}
