@@ -64,6 +64,10 @@ type Options struct {
 	// otherwise that they are forgotten with the process.
 	Uses UseStore
 
+	// Leases keeps leases; nil means Store, if it can, and otherwise that none
+	// are granted.
+	Leases LeaseStore
+
 	Failed func(error) // is told by [Service.Run] what failed; nil means nobody
 }
 
@@ -84,7 +88,8 @@ type Service struct {
 
 	nodes                            Nodes
 	promoteAfter, grace, destroyWait time.Duration
-	uses                             UseStore // nil if there is none
+	uses                             UseStore   // nil if there is none
+	leases                           LeaseStore // nil if there is none
 	failed                           func(error)
 
 	flush sync.Mutex // held while uses are stored, or added up
@@ -102,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{},
-		nodes: o.Nodes, uses: o.Uses, failed: o.Failed, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
+		nodes: o.Nodes, uses: o.Uses, leases: o.Leases, failed: o.Failed, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
 	if s.now == nil {
@@ -110,6 +115,9 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	if s.uses == nil {
 		s.uses, _ = o.Store.(UseStore)
+	}
+	if s.leases == nil {
+		s.leases, _ = o.Store.(LeaseStore)
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)

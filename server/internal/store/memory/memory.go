@@ -30,10 +30,13 @@ type Store struct {
 	entries []store.Entry
 	faults  []Fault
 	uses    []store.Use
+	leases  map[key]store.Lease // by tenant, name of the key, and ID
 }
 
 // New returns an empty store.
-func New() *Store { return &Store{records: map[key]store.Record{}} }
+func New() *Store {
+	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}}
+}
 
 // Fail breaks the next commits, one for each fault. Commits that would be
 // refused are refused and use up no fault.

@@ -7,4 +7,5 @@ import (
 	"github.com/sealwright/sealwright/server/internal/store/storetest"
 )
 
-func TestUses(t *testing.T) { storetest.RunUses(t, memory.New()) }
+func TestUses(t *testing.T)   { storetest.RunUses(t, memory.New()) }
+func TestLeases(t *testing.T) { storetest.RunLeases(t, memory.New()) }

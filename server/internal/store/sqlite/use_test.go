@@ -7,4 +7,5 @@ import (
 	"github.com/sealwright/sealwright/server/internal/store/storetest"
 )
 
-func TestUses(t *testing.T) { storetest.RunUses(t, open(t, filepath.Join(t.TempDir(), "s.db"))) }
+func TestUses(t *testing.T)   { storetest.RunUses(t, open(t, filepath.Join(t.TempDir(), "s.db"))) }
+func TestLeases(t *testing.T) { storetest.RunLeases(t, open(t, filepath.Join(t.TempDir(), "s.db"))) }
