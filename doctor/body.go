@@ -23,7 +23,7 @@ type change struct {
 	cause  string
 	text   string // what the sender did, in words
 	weight int    // smaller is tried, and believed, first
-	danger bool   // the result authenticates nothing
+	danger bool   // the result does not protect the body
 	body   []byte // for changes of the body
 }
 
@@ -60,7 +60,7 @@ type bodyList struct {
 }
 
 func (b *bodyList) add(weight int, cause, text string, body []byte) {
-	b.append(change{cause: cause, text: text, weight: weight, body: body, danger: len(body) == 0})
+	b.append(change{cause: cause, text: text, weight: weight, body: body, danger: len(body) == 0 || cause == "body.partial"})
 }
 
 func (b *bodyList) append(c change) {
@@ -305,14 +305,23 @@ func (b *bodyList) packed() {
 			b.add(6, "body.compressed", "signed the compact JSON before it was compressed", doc.print(style{}))
 		}
 	}
-	for level := gzip.HuffmanOnly; level <= gzip.BestCompression; level++ {
+}
+
+// maxCompressed bounds the bodies that are compressed again.
+const maxCompressed = 1 << 14
+
+// compressed returns the body as common programs compress it.
+func compressed(body []byte) []change {
+	var out []change
+	for level := gzip.HuffmanOnly; level <= gzip.BestCompression && len(body) < maxCompressed; level++ {
 		var z bytes.Buffer
-		if w, err := gzip.NewWriterLevel(&z, level); err == nil && len(b.seen) < 1<<14 {
-			_, _ = w.Write(b.seen)
+		if w, err := gzip.NewWriterLevel(&z, level); err == nil {
+			_, _ = w.Write(body)
 			_ = w.Close()
-			b.add(8, "body.compressed", "signed the compressed body, which was unpacked on the way", z.Bytes())
+			out = append(out, change{cause: "body.compressed", text: "signed the compressed body, which was unpacked on the way", weight: 8, body: z.Bytes()})
 		}
 	}
+	return out
 }
 
 // mime returns base64 in lines of 76 characters, each with a line feed.

@@ -70,7 +70,7 @@ type Diagnosis struct {
 	Cause       string   `json:"cause,omitempty"`  // of the taxonomy, such as body.newlines
 	Cause2      string   `json:"cause2,omitempty"` // second fault, where two together explain the value
 	Secret      string   `json:"secret,omitempty"` // name of the secret that signed
-	Danger      bool     `json:"danger"`           // the received value authenticates nothing, or a secret is exposed
+	Danger      bool     `json:"danger"`           // the received value does not protect the message, or a secret is exposed
 	Explanation string   `json:"explanation"`
 	Fix         string   `json:"fix,omitempty"`
 	Notes       []string `json:"notes,omitempty"` // facts that need no secret

@@ -10,7 +10,7 @@ func explain(faults []fault, danger bool) string {
 	}
 	text := "Proven: " + strings.Join(parts, ", and ") + "."
 	if danger {
-		text += " DANGER: such a value authenticates nothing, anybody can make it."
+		text += " DANGER: a signature like this does not protect what arrived; never accept it."
 	}
 	return text
 }

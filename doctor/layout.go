@@ -33,7 +33,7 @@ type element struct {
 
 // forms returns other signed strings than the one that the scheme defines.
 func forms(probe *scheme.Probe, m *sealwright.Message) []form {
-	f := &formList{probe: probe, elements: split(segmentsOf(probe))}
+	f := &formList{probe: probe, elements: split(segmentsOf(probe)), covers: coversBody(probe)}
 	f.ends()
 	f.separators()
 	f.missing()
@@ -107,12 +107,13 @@ func join(list []element) []scheme.Segment {
 type formList struct {
 	probe    *scheme.Probe
 	elements []element
+	covers   bool // the scheme covers the body
 	list     []form
 }
 
 func (f *formList) add(weight int, cause, text string, list []element) {
 	if p, err := f.probe.WithMessage(join(list)); err == nil {
-		f.list = append(f.list, form{cause: cause, text: text, weight: weight, probe: p})
+		f.list = append(f.list, form{cause: cause, text: text, weight: weight, danger: f.covers && !coversBody(p), probe: p})
 	}
 }
 
@@ -318,8 +319,6 @@ func (f *formList) missing() {
 		}
 		without := slices.Delete(slices.Clone(f.elements), i, i+1)
 		text := "signed no " + describe(e)
-		danger := strings.HasPrefix(e.expr, "{body") && len(f.elements) > 1
-		before := len(f.list)
 		f.add(4, missingCause(e), text, without)
 		if i < len(without) && without[i].literal != "" {
 			f.add(4, missingCause(e), text, slices.Delete(slices.Clone(without), i, i+1))
@@ -327,17 +326,20 @@ func (f *formList) missing() {
 		if i > 0 && without[i-1].literal != "" {
 			f.add(4, missingCause(e), text, slices.Delete(slices.Clone(without), i-1, i))
 		}
-		for j := before; j < len(f.list); j++ {
-			f.list[j].danger = danger && !coversBody(f.list[j].probe)
-		}
 	}
 	f.add(5, "msg.format", "signed the body alone", []element{{expr: "{body}"}})
 }
 
+// coversBody reports whether the signed string holds anything of the body.
 func coversBody(p *scheme.Probe) bool {
 	for _, s := range segmentsOf(p) {
-		if strings.Contains(s.Text, "{body") || s.Fields != nil {
+		if f := s.Fields; f != nil && slices.Contains(f.From, "form") {
 			return true
+		}
+		for _, source := range []string{"{body", "{json:", "{form:", "{arg:", "{field:"} {
+			if strings.Contains(s.Text, source) {
+				return true
+			}
 		}
 	}
 	return false
@@ -624,6 +626,9 @@ func wholeTexts(s []byte) []change {
 	glue := func(list [][]byte) []byte { return bytes.Join(list, []byte("\n")) }
 	for i := range lines {
 		add("msg.format", "the string without its line "+strconv.Itoa(i+1), glue(slices.Delete(slices.Clone(lines), i, i+1)))
+		if n := len(out); n > 0 {
+			out[n-1].danger = true // what the line said is not protected
+		}
 	}
 	add("msg.format", "header names with capitals", label.ReplaceAllFunc(s, capital))
 	add("msg.format", "header lines without blanks behind the colons", label.ReplaceAllFunc(s, bytes.TrimSpace))

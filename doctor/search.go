@@ -320,30 +320,44 @@ func (p *parts) readsBody() bool {
 	return f.Time != nil && strings.HasPrefix(f.Time.From, "json:") || f.Nonce != nil && strings.HasPrefix(f.Nonce.From, "json:")
 }
 
-// singles tries every single change of the signed string.
+// singles tries single changes of the signed string, of the body first, until
+// one explains the value. What is of no use is never made.
 func (p *parts) singles() {
-	ct := ""
-	if v := p.message.Header["Content-Type"]; len(v) > 0 {
-		ct = v[0]
-	}
 	p.room = p.in.MaxMemory / 2
-	p.bodies = bodies(p.message.Body, ct, p.in.MaxMemory/2)
-	p.urls = addresses(&p.message, &p.in.Message, p.in.PublicURL, p.in.KnownHosts)
-	p.rewrites = rewritten(p.probe, &p.message, p.reading)
-	p.forms = forms(p.probe, &p.message)
+	for _, stage := range []func(){p.bodySingles, p.urlSingles, p.headerSingles, p.formSingles, p.texts} {
+		if p.best != nil || p.done() {
+			return
+		}
+		stage()
+	}
+}
+
+func (p *parts) bodySingles() {
+	p.bodies = bodies(p.message.Body, p.search.header("Content-Type"), p.in.MaxMemory/2)
 	for i := range p.bodies {
 		p.single(edit{body: &p.bodies[i]})
 	}
+}
+
+func (p *parts) urlSingles() {
+	p.urls = addresses(&p.message, &p.in.Message, p.in.PublicURL, p.in.KnownHosts)
 	for i := range p.urls {
 		p.single(edit{url: &p.urls[i]})
 	}
+}
+
+func (p *parts) headerSingles() {
+	p.rewrites = rewritten(p.probe, &p.message, p.reading)
 	for i := range p.rewrites {
 		p.single(edit{rewrite: &p.rewrites[i]})
 	}
+}
+
+func (p *parts) formSingles() {
+	p.forms = forms(p.probe, &p.message)
 	for i := range p.forms {
 		p.single(edit{form: &p.forms[i]})
 	}
-	p.texts()
 }
 
 // single tries the strings of an edit with the configured secret, and keeps
@@ -391,6 +405,9 @@ const maxWeight = 20
 // pairs tries two changes at once, those with the smallest weight first.
 func (p *parts) pairs() {
 	p.near()
+	for _, c := range compressed(p.message.Body) {
+		p.once(edit{body: &c})
+	}
 	strings := byWeight(p.strings[p.own:], func(s *signed) int { return s.weight })
 	keys := byWeight(p.keys, func(g *guess) int {
 		if len(g.faults) == 0 {
@@ -575,7 +592,7 @@ func causeOf(err error) string {
 // digest looks for the body that the covered digest stands for.
 func (p *parts) digest(v *sealwright.Verifier, m *match) (Diagnosis, bool) {
 	if p.bodies == nil {
-		p.singles()
+		p.bodies = bodies(p.message.Body, p.search.header("Content-Type"), p.in.MaxMemory/2)
 	}
 	for i := range p.bodies {
 		b := &p.bodies[i]
