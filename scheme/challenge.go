@@ -11,6 +11,7 @@ import (
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 )
 
@@ -151,7 +152,11 @@ func (r *Responder) Respond(m sealwright.Message, ring *keyring.Ring, armed bool
 		return Answer{}, err
 	}
 	if r.expect != nil {
-		if err := r.expect.policy(r.program, &m, &c); err != nil {
+		got, _, err := r.program.get(&r.expect.source, &m, &c)
+		if err != nil {
+			return Answer{}, err
+		}
+		if !mac.Equal([]byte(got), []byte(r.expect.equal)) {
 			return Answer{}, sealwright.Refusef(sealwright.ErrPolicy, "%s is not the configured one", r.program.place(r.expect.source))
 		}
 	}

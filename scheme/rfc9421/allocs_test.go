@@ -26,7 +26,7 @@ func TestAllocations(t *testing.T) {
 		if _, err := signer.Sign(m, now); err != nil {
 			t.Fatal(err)
 		}
-	}); n > 10 {
-		t.Errorf("Sign allocates %v times, want 10 at most", n)
+	}); n > 7 {
+		t.Errorf("Sign allocates %v times, want 7 at most", n)
 	}
 }

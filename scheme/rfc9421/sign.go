@@ -40,10 +40,17 @@ func (pf *profile) Prepare(m *sealwright.Message, c *sealwright.Claim, f sealwri
 		w.text = append(w.text, pf.list...)
 	}
 	w.text = appendParams(w.text, w.params)
-	lines := []string{w.replaced(&w.input, label), ""}
+	w.line = w.appendReplaced(w.line[:0], &w.input, label)
+	size := len(w.line)
+	w.line = w.appendDigest(w.line, m)
+	text := string(w.line) // of both fields, as one allocation
+	lines := []string{text[:size], text[size:]}
 	m.Header[inputField] = lines[:1:1]
+	placed := len(text) > size
+	if placed {
+		m.Header[digestField] = lines[1:]
+	}
 	c.Values[labelValue] = label
-	placed := w.placeDigest(m, lines[1:])
 	if err := pf.readBack(w, m, c); err != nil || placed {
 		return err
 	}
@@ -165,50 +172,46 @@ func (l *params) drop(key string) {
 	*l = slices.DeleteFunc(*l, func(p param) bool { return p.key == key })
 }
 
-// replaced returns the dictionary f with the serialised member w.text under
-// key: in the place of that key, or at the end.
-func (w *work) replaced(f *field, key string) string {
-	b, found := w.line[:0], false
+// appendReplaced appends the dictionary f with the serialised member w.text
+// under key: in the place of that key, or at the end.
+func (w *work) appendReplaced(dst []byte, f *field, key string) []byte {
+	found := false
 	for i := range f.members {
 		if i > 0 {
-			b = append(b, ", "...)
+			dst = append(dst, ", "...)
 		}
 		if m := &f.members[i]; m.key != key {
-			b = f.appendEntry(b, m)
+			dst = f.appendEntry(dst, m)
 			continue
 		}
 		found = true
-		b = append(append(append(b, key...), '='), w.text...)
+		dst = append(append(append(dst, key...), '='), w.text...)
 	}
-	if !found {
-		if len(b) > 0 {
-			b = append(b, ", "...)
-		}
-		b = append(append(append(b, key...), '='), w.text...)
+	if found {
+		return dst
 	}
-	w.line = b
-	return string(b)
+	if len(f.members) > 0 {
+		dst = append(dst, ", "...)
+	}
+	return append(append(append(dst, key...), '='), w.text...)
 }
 
-// placeDigest writes the Content-Digest that the signature covers to line and
-// makes that the field, unless the message has one. It reports whether it did.
-func (w *work) placeDigest(m *sealwright.Message, line []string) bool {
+// appendDigest appends the Content-Digest that the signature covers, nothing if
+// it covers none or the message has one.
+func (w *work) appendDigest(dst []byte, m *sealwright.Message) []byte {
 	if len(m.Header[digestField]) > 0 {
-		return false
+		return dst
 	}
 	i := slices.IndexFunc(w.components, func(c component) bool { return c.digest() == digestOfHeader })
 	if i < 0 {
-		return false
+		return dst
 	}
 	algorithm := sha256Name
 	if c := &w.components[i]; c.flags&flagKey != 0 {
 		algorithm = c.arg
 	}
-	w.text = append(append(w.text[:0], algorithm...), "=:"...)
-	w.text = append(appendDigest(w.text, algorithm, m.Body), ':')
-	line[0] = string(w.text)
-	m.Header[digestField] = line
-	return true
+	dst = append(append(dst, algorithm...), "=:"...)
+	return append(appendDigest(dst, algorithm, m.Body), ':')
 }
 
 // Attach implements [sealwright.SigningScheme].
@@ -219,6 +222,7 @@ func (pf *profile) Attach(m *sealwright.Message, c *sealwright.Claim, tag []byte
 		return sealwright.Refusef(sealwright.ErrMalformed, "%s: %v", signatureField, err)
 	}
 	w.text = append(canon.Base64.Append(append(w.text[:0], ':'), tag), ':')
-	m.Header[signatureField] = []string{w.replaced(&w.other, c.Values[labelValue])}
+	w.line = w.appendReplaced(w.line[:0], &w.other, c.Values[labelValue])
+	m.Header[signatureField] = []string{string(w.line)}
 	return nil
 }
