@@ -14,9 +14,13 @@ GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 # A clone that git does not trust (another owner) builds too, without a stamp.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
+# The only code with cgo, behind a build tag; and whether there is a C compiler.
+PKCS11 := ./server/internal/kms/pkcs11
+CGO = test "$$($(GO) env CGO_ENABLED)" = 1
+
 .DEFAULT_GOAL := help
 .PHONY: help run build test bench docs soak fmt
-.PHONY: check-format check-vet check-staticcheck check-modules check-tests
+.PHONY: check-format check-vet check-staticcheck check-modules check-tests peers
 
 help: ## show this help
 	@echo 'usage: make TARGET [NAME=value]'
@@ -67,9 +71,11 @@ check-format:
 check-vet:
 	$(GO) vet ./...
 	cd bench && $(GO) vet ./...
+	@if $(CGO); then set -x; $(GO) vet -tags pkcs11 $(PKCS11); fi
 
 check-staticcheck:
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@if $(CGO); then set -x; $(GO) tool -modfile=tools/go.mod staticcheck -tags pkcs11 $(PKCS11); fi
 
 check-modules:
 	$(GO) mod tidy -diff
@@ -77,6 +83,7 @@ check-modules:
 # A test that needs a real server skips with a reason where there is none.
 # Here that is a failure. Files that count allocations are not built under the
 # race detector, which allocates itself, so their tests run once more without.
+check-tests: peers
 check-tests: export SEALWRIGHT_REQUIRE_PEERS = 1
 check-tests:
 	@if $(GO) test -race -c -o /dev/null ./secret 2>/dev/null; then \
@@ -86,3 +93,11 @@ check-tests:
 		echo 'WITHOUT the race detector: it needs cgo and a C compiler'; \
 		$(GO) test -timeout 12m ./...; \
 	fi
+	@if $(CGO); then set -x; $(GO) test -race -tags pkcs11 $(PKCS11); else echo 'WITHOUT PKCS#11: it needs cgo and a C compiler'; fi
+
+# Installs what tests start as real servers. What cannot be installed is named
+# by the test that needs it.
+peers:
+	@command -v softhsm2-util >/dev/null || { echo 'installing softhsm2'; $(call apt,softhsm2); } || echo 'softhsm2 is not installed'
+
+apt = { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1) || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1); }; } >/dev/null

@@ -46,8 +46,8 @@ func countsAllocs(d *ast.FuncDecl) bool {
 	return found
 }
 
-// builtWithRace reports whether the build constraint of f, if any, holds under
-// the race detector.
+// builtWithRace reports whether the build constraint of f, if any, can hold
+// under the race detector, with all other tags or with none.
 func builtWithRace(f *File) bool {
 	for _, group := range f.Comments {
 		if group.Pos() > f.Package {
@@ -55,7 +55,7 @@ func builtWithRace(f *File) bool {
 		}
 		for _, line := range group.List {
 			if e, err := constraint.Parse(line.Text); err == nil {
-				return e.Eval(func(string) bool { return true })
+				return e.Eval(func(string) bool { return true }) || e.Eval(func(tag string) bool { return tag == "race" })
 			}
 		}
 	}

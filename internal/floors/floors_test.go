@@ -191,6 +191,7 @@ func TestRules(t *testing.T) {
 		{"AllocsUnderRace", "service/x_test.go", "func TestAllocs() { testing.AllocsPerRun() }", "TestAllocs counts allocations: put it into a file with //go:build !race"},
 		{"AllocsUnderRaceInHelper", "service/x_test.go", "func helper() { testing.AllocsPerRun() }", "helper counts allocations"},
 		{"AllocsOtherConstraint", "service/x_test.go", "//go:build linux\n\n// Package p is.\npackage p\nfunc TestAllocs() { testing.AllocsPerRun() }", "TestAllocs counts allocations"},
+		{"TestOfOtherBuild", "service/x_test.go", "//go:build !cgo\n\n// Package p is.\npackage p\nfunc TestAbsent() {}", ""},
 		{"AllocsNeverRun", "service/x_test.go", noRace + "func TestBudget() { testing.AllocsPerRun() }", "TestBudget is not built under the race detector: call it TestAlloc"},
 		{"NeverRun", "service/x_test.go", noRace + "func TestX() {}", "TestX is not built under the race detector"},
 		{"HelperOfAllocs", "service/x_test.go", noRace + "func helper() {}\nfunc (t T) TestX() {}", ""},

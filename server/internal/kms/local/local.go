@@ -21,6 +21,7 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
 const (
@@ -58,8 +60,11 @@ func (w *Wrapper) KeyID() string {
 }
 
 // Wrap returns plain encrypted under the newest root key, and the ID of that
-// key. The blob opens only together with the same aad.
-func (w *Wrapper) Wrap(_ context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
+// key. The blob opens only together with the same aad. See [kms.Wrapper].
+func (w *Wrapper) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
+	if err := errors.Join(kms.CheckPlain(plain), ctx.Err()); err != nil {
+		return nil, "", err
+	}
 	keys := *w.keys.Load()
 	k := keys[len(keys)-1]
 	return k.aead.Seal(nil, nil, plain.Expose(), aad), k.id, nil
@@ -68,7 +73,10 @@ func (w *Wrapper) Wrap(_ context.Context, plain secret.Bytes, aad []byte) (blob 
 // Unwrap returns what was wrapped under the root key keyID with aad. The error
 // is of kind [fault.Unavailable] if the file has no such key, and of kind
 // [fault.Internal] if the blob or the aad is not the one of Wrap.
-func (w *Wrapper) Unwrap(_ context.Context, keyID string, blob, aad []byte) (secret.Bytes, error) {
+func (w *Wrapper) Unwrap(ctx context.Context, keyID string, blob, aad []byte) (secret.Bytes, error) {
+	if err := ctx.Err(); err != nil {
+		return secret.Bytes{}, err
+	}
 	keys := *w.keys.Load()
 	for _, k := range keys {
 		if k.id != keyID {
