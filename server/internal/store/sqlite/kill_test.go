@@ -22,7 +22,11 @@ const killedChild = "SEALWRIGHT_TEST_KILLED_CHILD"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(killedChild); path != "" {
-		fmt.Println(commitForever(path))
+		if leases, ok := strings.CutPrefix(path, spends); ok {
+			fmt.Println(spendForever(leases))
+		} else {
+			fmt.Println(commitForever(path))
+		}
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
