@@ -26,7 +26,8 @@ import (
 
 func newDoctor() *cobra.Command {
 	var f doctorFlags
-	var asJSON bool
+	var server clientFlags
+	var asJSON, last bool
 	cmd := &cobra.Command{
 		Use:   "doctor --scheme NAME --secret-file NAME=FILE --request FILE",
 		Short: "Say why the signature of a request does not verify",
@@ -38,28 +39,34 @@ that may have signed, each under a name that is shown. Secret files are read
 byte for byte: a newline at the end may be the very fault. The request is the
 one that the receiver saw; a broken one is read as far as possible.
 
+With --last, a server that keeps rejected requests diagnoses the newest one with
+the keys that it stores.
+
 The answer makes no request acceptable. It is for operators, not for the sender.
 
 Exit codes: 0 proven, request_fine or time, 1 evidence or unknown, 2 wrong usage
 or input that cannot be read.`,
 		Example: `  sealwright doctor --scheme github --secret-file live=secret.txt --request delivery.http
   sealwright doctor --scheme square --secret-file live=live.txt --secret-file test=test.txt \
-    --public-url https://shop.example/hook --request delivery.http --json`,
+    --public-url https://shop.example/hook --request delivery.http --json
+  sealwright doctor --last`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in, err := f.load(cmd.InOrStdin())
-			if err != nil {
-				return err
-			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
 			start := time.Now()
-			d := doctor.Diagnose(ctx, in.Input)
-			d.Notes = append(in.notes, d.Notes...)
+			ask := f.diagnose
+			if last {
+				ask = server.diagnoseLast
+			}
+			d, name, err := ask(ctx, cmd, &f)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), finding.NewDiagnosis(d))
 			} else {
-				_, err = io.WriteString(cmd.OutOrStdout(), finding.DescribeDiagnosis(d, in.Definition.ID, time.Since(start), terminal.Coloured(cmd.OutOrStdout())))
+				_, err = io.WriteString(cmd.OutOrStdout(), finding.DescribeDiagnosis(d, name, time.Since(start), terminal.Coloured(cmd.OutOrStdout())))
 			}
 			if err == nil && !settled(d.Verdict) {
 				return errNotValid
@@ -68,8 +75,34 @@ or input that cannot be read.`,
 		},
 	}
 	f.add(cmd)
+	server.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	cmd.Flags().BoolVar(&last, "last", false, "diagnose the request that the server rejected last")
 	return cmd
+}
+
+// diagnose looks for the fault of the request that the flags name, and returns
+// the name of its scheme too.
+func (f *doctorFlags) diagnose(ctx context.Context, cmd *cobra.Command, _ *doctorFlags) (doctor.Diagnosis, string, error) {
+	in, err := f.load(cmd.InOrStdin())
+	if err != nil {
+		return doctor.Diagnosis{}, "", err
+	}
+	d := doctor.Diagnose(ctx, in.Input)
+	d.Notes = append(in.notes, d.Notes...)
+	return d, in.Definition.ID, nil
+}
+
+// diagnoseLast asks the server.
+func (s *clientFlags) diagnoseLast(ctx context.Context, _ *cobra.Command, f *doctorFlags) (doctor.Diagnosis, string, error) {
+	if err := f.onlyLast(); err != nil {
+		return doctor.Diagnosis{}, "", err
+	}
+	c, err := s.client()
+	if err != nil {
+		return doctor.Diagnosis{}, "", err
+	}
+	return lastRejected(ctx, c, f.publicURL, f.knownHosts)
 }
 
 // settled reports whether the question why is answered.

@@ -99,6 +99,9 @@ func changeKey(cmd *cobra.Command, flags *clientFlags, done string, asJSON bool,
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), k)
 	}
+	for _, w := range k.Warnings {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "sealwright: warning: %s\n", terminal.Printable(w))
+	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s: version %d signs, %s\n", done, terminal.Printable(k.Name), k.Version, terminal.Printable(k.Algorithm))
 	return err
 }
