@@ -44,14 +44,16 @@ func guesses(list []Secret, probe *scheme.Probe) []guess {
 		}
 		g.decode(s, s.Bytes.Expose(), f, i)
 	}
+	g.common() // before the variants, one of which may be a word that everybody knows
 	for i, s := range list {
 		var f fault
 		if i > 0 {
 			f = g.other(s)
 		}
-		g.variants(s, f, i)
+		if len(bytes.TrimSpace(s.Bytes.Expose())) > 0 {
+			g.variants(s, f, i)
+		}
 	}
-	g.common()
 	slices.SortStableFunc(g.list, func(a, b guess) int { return a.weight - b.weight })
 	return g.list
 }
