@@ -14,6 +14,9 @@ GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 # A clone that git does not trust (another owner) builds too, without a stamp.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
+# The double of AWS services that tests start.
+MOTO := moto[server]==5.2.5
+
 # The only code with cgo, behind a build tag; and whether there is a C compiler.
 PKCS11 := ./server/internal/kms/pkcs11
 CGO = test "$$($(GO) env CGO_ENABLED)" = 1
@@ -99,5 +102,6 @@ check-tests:
 # by the test that needs it.
 peers:
 	@command -v softhsm2-util >/dev/null || { echo 'installing softhsm2'; $(call apt,softhsm2); } || echo 'softhsm2 is not installed'
+	@test -x .cache/moto/bin/moto_server || { echo 'installing moto'; python3 -m venv .cache/moto && .cache/moto/bin/pip install -q '$(MOTO)'; } || echo 'moto is not installed'
 
 apt = { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1) || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1); }; } >/dev/null

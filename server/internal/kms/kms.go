@@ -17,6 +17,7 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -93,4 +94,24 @@ func Provider(keyID string) string {
 		return ""
 	}
 	return name
+}
+
+// Probe has w wrap and unwrap 32 random bytes, and returns an error if it does
+// not give them back: a key service may be reachable and still refuse one of
+// the two.
+func Probe(ctx context.Context, w Wrapper) error {
+	aad := []byte("sealwright probe")
+	plain := secret.Random(32)
+	blob, keyID, err := w.Wrap(ctx, plain, aad)
+	if err != nil {
+		return err
+	}
+	got, err := w.Unwrap(ctx, keyID, blob, aad)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got.Expose(), plain.Expose()) {
+		return fault.New(fault.Unavailable, "key service gives back something else than was wrapped with %s", keyID)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package kms_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"strings"
@@ -72,4 +73,35 @@ func TestChain(t *testing.T) {
 	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), `"other:1"`) {
 		t.Errorf("Unwrap of another provider: got %v", err)
 	}
+}
+
+func TestProbe(t *testing.T) {
+	if err := kms.Probe(t.Context(), named("w")); fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), "w:1") {
+		t.Errorf("Probe of a wrapper that answers something else: got %v", err)
+	}
+	for name, w := range map[string]failing{"Wrap": {wrap: fault.Unavailable}, "Unwrap": {unwrap: fault.Internal}} {
+		if err := kms.Probe(t.Context(), w); err == nil || fault.KindOf(err) != cmp.Or(w.wrap, w.unwrap) {
+			t.Errorf("Probe with a broken %s: got %v", name, err)
+		}
+	}
+	if err := kms.Probe(t.Context(), failing{}); err != nil {
+		t.Errorf("Probe: %v", err)
+	}
+}
+
+// failing is a wrapper that wraps nothing, and fails as it is told.
+type failing struct{ wrap, unwrap fault.Kind }
+
+func (f failing) Wrap(_ context.Context, plain secret.Bytes, _ []byte) ([]byte, string, error) {
+	if f.wrap != 0 {
+		return nil, "", f.wrap
+	}
+	return plain.Expose(), "f:1", nil
+}
+
+func (f failing) Unwrap(_ context.Context, _ string, blob, _ []byte) (secret.Bytes, error) {
+	if f.unwrap != 0 {
+		return secret.Bytes{}, f.unwrap
+	}
+	return secret.New(blob), nil
 }

@@ -34,11 +34,3 @@ type Config struct {
 	Sessions int           // how many calls run at once; 0 means 8
 	Wait     time.Duration // for a free session; 0 means 10 s
 }
-
-const (
-	defaultSessions = 8
-	defaultWait     = 10 * time.Second
-	keySize         = 32 // bytes
-	nonceSize       = 12 // bytes
-	tagSize         = 16 // bytes
-)

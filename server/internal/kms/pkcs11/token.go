@@ -17,6 +17,13 @@ import (
 	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
+const (
+	defaultSessions = 8
+	defaultWait     = 10 * time.Second
+	nonceSize       = 12 // bytes
+	tagSize         = 16 // bytes
+)
+
 var (
 	_ kms.Wrapper = (*Token)(nil)
 	_ kms.MAC     = (*Token)(nil)
