@@ -13,14 +13,14 @@ func Printable(s string) bool { return between(s, ' ') }
 // when least is subtracted, and only ~ and less can bear one more.
 func between(s string, least byte) bool {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := word(s[i:])
-		if (w|(w+ones))&high != 0 || ((w|high)-uint64(least)*ones)&high != high {
+	low := uint64(least) * ones
+	for ; len(s) >= 8; s = s[8:] {
+		w := word(s)
+		if (w|(w+ones))&high != 0 || ((w|high)-low)&high != high {
 			return false
 		}
 	}
-	for ; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i]-least > '~'-least {
 			return false
 		}
