@@ -99,13 +99,15 @@ func (pf *profile) newParams(w *work, prior *member, f sealwright.Facts) error {
 	if !printable(f.KeyID) || !printable(f.Nonce) {
 		return sealwright.Refusef(sealwright.ErrConfig, "key ID %q or nonce %q is not printable ASCII", f.KeyID, f.Nonce)
 	}
-	list := w.params[:0]
-	if prior != nil {
-		list = append(list, w.input.params[prior.params.from:prior.params.to]...)
-	}
 	if prior == nil {
-		list = append(list, param{"created", value{kind: kInteger, num: f.Now.Unix()}})
-	} else if !pf.fresh(list, f.Now) {
+		if pf.requireKeyID && f.KeyID == "" {
+			return errNoKeyID()
+		}
+		w.params = pf.firstParams(w.params[:0], f)
+		return nil
+	}
+	list := append(w.params[:0], w.input.params[prior.params.from:prior.params.to]...)
+	if !pf.fresh(list, f.Now) {
 		list.drop("expires")
 		list.set("created", value{kind: kInteger, num: f.Now.Unix()})
 	}
@@ -115,11 +117,11 @@ func (pf *profile) newParams(w *work, prior *member, f sealwright.Facts) error {
 	if pf.requireNonce && list.find("nonce") == nil {
 		list.set("nonce", value{kind: kString, text: f.Nonce})
 	}
-	if f.KeyID != "" && (prior == nil || pf.requireKeyID || list.find("keyid") != nil) {
+	if f.KeyID != "" && (pf.requireKeyID || list.find("keyid") != nil) {
 		list.set("keyid", value{kind: kString, text: f.KeyID})
 	}
 	if pf.requireKeyID && list.find("keyid") == nil {
-		return sealwright.Refusef(sealwright.ErrConfig, "keyid is required: give the key an ID")
+		return errNoKeyID()
 	}
 	if pf.tag != "" {
 		list.set("tag", value{kind: kString, text: pf.tag})
@@ -129,6 +131,29 @@ func (pf *profile) newParams(w *work, prior *member, f sealwright.Facts) error {
 	}
 	w.params = list
 	return nil
+}
+
+// firstParams appends the parameters of a signature that is not made again.
+func (pf *profile) firstParams(list params, f sealwright.Facts) params {
+	now := f.Now.Unix()
+	list = append(list, param{"created", value{kind: kInteger, num: now}})
+	if pf.requireExpires {
+		list = append(list, param{"expires", value{kind: kInteger, num: now + int64(pf.past/time.Second)}})
+	}
+	if pf.requireNonce {
+		list = append(list, param{"nonce", value{kind: kString, text: f.Nonce}})
+	}
+	if f.KeyID != "" {
+		list = append(list, param{"keyid", value{kind: kString, text: f.KeyID}})
+	}
+	if pf.tag != "" {
+		list = append(list, param{"tag", value{kind: kString, text: pf.tag}})
+	}
+	return list
+}
+
+func errNoKeyID() error {
+	return sealwright.Refusef(sealwright.ErrConfig, "keyid is required: give the key an ID")
 }
 
 // fresh reports whether a signature with these parameters may be made again
