@@ -363,6 +363,9 @@ func (p *parts) formSingles() {
 // single tries the strings of an edit with the configured secret, and keeps
 // those that are new for pairs with other secrets.
 func (p *parts) single(e edit) {
+	if p.done() {
+		return
+	}
 	for _, s := range p.apply(e) {
 		p.keepString(s)
 	}
@@ -404,7 +407,9 @@ const maxWeight = 20
 
 // pairs tries two changes at once, those with the smallest weight first.
 func (p *parts) pairs() {
-	p.near()
+	if p.near(); p.best != nil || p.done() {
+		return
+	}
 	for _, c := range compressed(p.message.Body) {
 		p.once(edit{body: &c})
 	}
@@ -476,6 +481,9 @@ func (p *parts) done() bool { return p.tried >= p.in.MaxHypotheses || p.stopped 
 
 // once tries an edit without keeping its strings.
 func (p *parts) once(e edit) {
+	if p.done() {
+		return
+	}
 	for _, s := range p.apply(e) {
 		p.try(&s)
 	}
