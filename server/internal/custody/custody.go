@@ -96,6 +96,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	dataKeys map[string]*dataKey // by tenant
+	offers   map[string]offer    // by ID
 }
 
 // Open loads and decrypts every key of the store. It changes nothing there: a
@@ -106,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, fault.New(fault.Internal, "custody has no store or no wrapper")
 	}
 	s := &Service{
-		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{},
+		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
 		nodes: o.Nodes, uses: o.Uses, leases: o.Leases, failed: o.Failed, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}

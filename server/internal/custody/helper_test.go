@@ -281,3 +281,5 @@ func marshal(t *testing.T, v any) []byte {
 	}
 	return text
 }
+
+var lost = memory.Fault{Err: errLost}
