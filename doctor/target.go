@@ -429,8 +429,9 @@ func indexed(format string) func(string, []string) string {
 func (a *addressList) escapes() {
 	m := a.m
 	path, query, has := strings.Cut(m.Target, "?")
+	queries := append(recoded(query, "&="), recoding{text: query})
 	for _, p := range append(recoded(path, "/"), recoding{text: path}) {
-		for _, q := range append(recoded(query, "&="), recoding{text: query}) {
+		for _, q := range queries {
 			if p.what == "" && q.what == "" {
 				continue
 			}
