@@ -101,6 +101,7 @@ check-tests:
 # Installs what tests start as real servers. What cannot be installed is named
 # by the test that needs it.
 peers:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test -n "$$SEALWRIGHT_POSTGRES_BIN" || { echo 'installing postgresql'; $(call apt,postgresql); } || echo 'postgresql is not installed'
 	@command -v softhsm2-util >/dev/null || { echo 'installing softhsm2'; $(call apt,softhsm2); } || echo 'softhsm2 is not installed'
 	@test -x .cache/moto/bin/moto_server || { echo 'installing moto'; python3 -m venv .cache/moto && .cache/moto/bin/pip install -q '$(MOTO)'; } || echo 'moto is not installed'
 
