@@ -109,6 +109,9 @@ func Diagnose(ctx context.Context, in Input) Diagnosis {
 	d.Notes = s.notes
 	if d.Fix == "" {
 		d.Fix = fix(d.Cause)
+		if second := fix(d.Cause2); second != "" && d.Fix != second {
+			d.Fix += "\n" + second
+		}
 	}
 	return d
 }
