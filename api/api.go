@@ -19,6 +19,9 @@ type CreateKey struct {
 	Exportable bool    `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
 	Material   *string `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
 	AllowWeak  bool    `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
+	Purpose    string  `json:"purpose,omitempty" doc:"What the key is for: webhook, api, artifact, event, audit or package; by default everything. It cannot be changed later." example:"webhook"`
+	ImportID   string  `json:"import_id,omitempty" doc:"ID of import parameters, with wrapped instead of material."`
+	Wrapped    *string `json:"wrapped,omitempty" doc:"The secret to import, wrapped with RSA-OAEP, SHA-256, under the public key of the import parameters; padded base64."`
 }
 
 // Key describes a key. It never holds the secret.
@@ -29,18 +32,29 @@ type Key struct {
 	Exportable bool         `json:"exportable"`
 	Version    int          `json:"version" doc:"The version that signs." example:"1"`
 	CreatedAt  time.Time    `json:"created_at"`
-	Versions   []KeyVersion `json:"versions" nullable:"false" doc:"Every version that can verify, ascending."`
+	Purpose    string       `json:"purpose,omitempty" doc:"What the key may be used for; absent for everything." example:"webhook"`
+	Schedule   *Schedule    `json:"schedule,omitempty" doc:"When the key is rotated by itself."`
+	Versions   []KeyVersion `json:"versions" nullable:"false" doc:"Every version that was ever made, ascending."`
 	Warnings   []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`
 }
 
 // KeyVersion describes one version of a key.
 type KeyVersion struct {
 	Version   int        `json:"version" example:"1"`
+	State     string     `json:"state" enum:"pending,active,grace,retired,revoked,destroyed" doc:"pending: verifies, does not sign yet; active: signs; grace: verifies until not_after; retired: archived; revoked: refused for good; destroyed: the secret is gone." example:"active"`
 	CreatedAt time.Time  `json:"created_at"`
 	NotBefore *time.Time `json:"not_before,omitempty" doc:"First instant at which the version counts; absent for no limit."`
 	NotAfter  *time.Time `json:"not_after,omitempty" doc:"First instant at which the version no longer counts; absent for no limit."`
 	Signs     bool       `json:"signs"`
-	Bytes     int        `json:"bytes" doc:"Length of the secret in bytes." example:"32"`
+	Bytes     int        `json:"bytes" doc:"Length of the secret in bytes; 0 once it is destroyed." example:"32"`
+
+	ActivatedAt *time.Time `json:"activated_at,omitempty" doc:"When it began to sign."`
+	RetiredAt   *time.Time `json:"retired_at,omitempty"`
+	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
+	DestroyAt   *time.Time `json:"destroy_at,omitempty" doc:"When its secret will be removed, unless that is cancelled."`
+	DestroyedAt *time.Time `json:"destroyed_at,omitempty"`
+	LastUsedAt  *time.Time `json:"last_used_at,omitempty" doc:"In the answer to a single key only: when it last made or verified a tag, to the second."`
+	Uses        int64      `json:"uses,omitempty" doc:"In the answer to a single key only: tags made and tags found valid."`
 }
 
 // KeyList is one page of GET /v1/keys.
@@ -67,6 +81,8 @@ type Sign struct {
 	Message  []byte     `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text     *string    `json:"text,omitempty" doc:"The message as text; its UTF-8 bytes are signed." example:"hello"`
 	Encoding string     `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag in the answer, by default hex; base64 and base64url are padded."`
+	Purpose  string     `json:"purpose,omitempty" doc:"What the message is; a key for another purpose refuses."`
+	Context  string     `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context, such as the ID of a customer."`
 	Items    []SignItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
@@ -102,6 +118,8 @@ type Verify struct {
 	Tag       *string      `json:"tag,omitempty" doc:"The full tag in the given encoding; any version that is valid now may have made it."`
 	Signature *string      `json:"signature,omitempty" doc:"The standard form instead of a tag; algorithm, key ID and version must be those of the key."`
 	Encoding  string       `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag, by default hex in lower case."`
+	Purpose   string       `json:"purpose,omitempty" doc:"What the message is; a key for another purpose refuses."`
+	Context   string       `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context, such as the ID of a customer."`
 	Items     []VerifyItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
@@ -119,11 +137,12 @@ type VerifyItem struct {
 // whoever sent the message, all reasons should look alike.
 type Verdict struct {
 	Valid     bool       `json:"valid"`
-	Reason    string     `json:"reason,omitempty" doc:"Why not: missing-signature, malformed, unknown-key, policy (another algorithm) or wrong-signature." example:"wrong-signature"`
+	Reason    string     `json:"reason,omitempty" doc:"Why not: missing-signature, malformed, unknown-key, revoked-key, policy (another algorithm) or wrong-signature." example:"wrong-signature"`
 	Detail    string     `json:"detail,omitempty" doc:"The reason with its place."`
 	Key       string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
 	KeyID     string     `json:"key_id,omitempty" example:"orders"`
 	Version   int        `json:"version,omitempty" doc:"The version that matched; as claimed by the signature if none did." example:"1"`
+	State     string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
 	Algorithm string     `json:"algorithm,omitempty" example:"hmac-sha256"`
 	Error     *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not checked."`
 }
@@ -155,6 +174,8 @@ type HTTPRequest struct {
 	Scheme  string          `json:"scheme" doc:"ID of a scheme; 'sealwright schemes' lists them." example:"github"`
 	Key     string          `json:"key" doc:"Name of the key." example:"orders"`
 	KeyID   string          `json:"key_id,omitempty" doc:"The ID under which the scheme knows the key, by default that of the key."`
+	Purpose string          `json:"purpose,omitempty" doc:"What the request is; a key for another purpose refuses."`
+	Context string          `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context."`
 	Params  json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme: an object of texts, numbers, booleans and lists of them."`
 	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server."`
 	Request Request         `json:"request"`
@@ -178,6 +199,7 @@ type RequestVerdict struct {
 	Scheme    string     `json:"scheme" example:"github"`
 	KeyID     string     `json:"key_id,omitempty" doc:"Of the key that matched; as claimed if none did."`
 	Version   int        `json:"version,omitempty" doc:"Of the key that matched."`
+	State     string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
 	Algorithm string     `json:"algorithm,omitempty"`
 	Covers    Coverage   `json:"covers" doc:"What the signature protects."`
 	Time      *time.Time `json:"time,omitempty" doc:"Signed time; absent if the scheme carries none."`

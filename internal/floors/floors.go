@@ -151,9 +151,10 @@ func House() Rules {
 			"server/internal/store/storetest.Store": "is what one database promises to all services together; each of them declares the part that it uses",
 		},
 		Large: map[string]string{
-			"scheme":               "is one compiler, whose parts share the compiled form",
-			"doctor":               "is one search, whose hypotheses share what was tried",
-			"server/internal/rest": "has its own decoder and encoder beside the standard ones",
+			"scheme":                  "is one compiler, whose parts share the compiled form",
+			"server/internal/custody": "is one life, of which every step is one commit of the same document",
+			"doctor":                  "is one search, whose hypotheses share what was tried",
+			"server/internal/rest":    "has its own decoder and encoder beside the standard ones",
 		},
 	}
 }

@@ -42,6 +42,9 @@ func (a *API) control() error {
 	}
 	skin := huma.NewAPI(config, adapter{a, registry})
 	a.keyOperations(skin)
+	a.lifeOperations(skin)
+	a.leaseOperations(skin)
+	a.transferOperations(skin)
 	a.requestOperations(skin)
 	a.doctorOperations(skin)
 	a.rejectionOperations(skin)
@@ -73,7 +76,7 @@ func (ad adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	}
 	op.MaxBodyBytes, op.BodyReadTimeout = -1, 0 // Huma reads from memory
 	ad.a.handle(op.Method, op.Path, op.OperationID, func(a *API, x *exchange) error {
-		if op.RequestBody != nil {
+		if op.RequestBody != nil && (op.RequestBody.Required || x.r.ContentLength != 0) {
 			if err := a.readJSON(x, limit, shape); err != nil {
 				return err
 			}

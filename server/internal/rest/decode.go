@@ -17,6 +17,8 @@ type message struct {
 	tag       []byte
 	signature []byte
 	encoding  []byte
+	purpose   []byte // of the whole body only, like context
+	context   []byte
 }
 
 // batch is the body of sign or verify.
@@ -36,6 +38,8 @@ const (
 	memberSignature
 	memberEncoding
 	memberItems
+	memberPurpose
+	memberContext
 
 	signMembers   = memberMessage | memberText | memberEncoding
 	verifyMembers = signMembers | memberTag | memberSignature
@@ -56,6 +60,10 @@ func memberOf(name []byte) member {
 		return memberEncoding
 	case "items":
 		return memberItems
+	case "purpose":
+		return memberPurpose
+	case "context":
+		return memberContext
 	}
 	return 0
 }
@@ -85,7 +93,7 @@ type decoder struct {
 func decodeBatch(data []byte, b *batch, allowed member, maxItems int) error {
 	*b = batch{items: b.items[:0]}
 	d := decoder{data: data, item: -1}
-	seen, err := d.object(allowed|memberItems, &b.message, func() error { return d.list(b, allowed, maxItems) })
+	seen, err := d.object(allowed|memberItems|memberPurpose|memberContext, &b.message, func() error { return d.list(b, allowed, maxItems) })
 	if err != nil {
 		return err
 	}
@@ -169,6 +177,10 @@ func nameOf(which member) string {
 		return "signature"
 	case memberEncoding:
 		return "encoding"
+	case memberPurpose:
+		return "purpose"
+	case memberContext:
+		return "context"
 	}
 	return "items"
 }
@@ -201,6 +213,10 @@ func (d *decoder) value(which member, m *message, items func() error) (isNull bo
 		m.signature = text
 	case memberEncoding:
 		m.encoding = text
+	case memberPurpose:
+		m.purpose = text
+	case memberContext:
+		m.context = text
 	}
 	return false, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,20 +43,19 @@ func (a *API) keyOperations(skin huma.API) {
 	huma.Register(skin, op("keys.list", http.MethodGet, keys, "List keys by name", http.StatusOK), a.listKeys)
 	huma.Register(skin, op("keys.get", http.MethodGet, key, "Describe a key", http.StatusOK), a.getKey)
 	huma.Register(skin, op("keys.delete", http.MethodDelete, key, "Delete a key: it neither signs nor verifies, and its name stays taken", http.StatusNoContent), a.deleteKey)
-	huma.Register(skin, op("keys.rotate", http.MethodPost, key+"/rotate", "Add a version that signs; the older ones verify on", http.StatusOK), a.rotateKey)
 	huma.Register(skin, op("keys.reveal", http.MethodPost, key+"/reveal", "Return the secret of an exportable key", http.StatusOK), a.revealKey)
 }
 
 func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (*keyAnswer, error) {
 	x := exchangeOf(ctx)
 	x.op.Key = loggableKey(in.Body.Name)
-	material, err := readMaterial(in.Body.Material)
+	material, err := a.materialOf(ctx, &in.Body)
 	if err != nil {
 		return nil, err
 	}
 	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
 		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
-		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil, Material: material, AllowWeak: in.Body.AllowWeak,
+		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil || in.Body.Wrapped != nil, Material: material, Purpose: in.Body.Purpose, AllowWeak: in.Body.AllowWeak,
 	})
 	if err != nil {
 		return nil, a.fails(ctx, err)
@@ -66,6 +66,25 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 	}
 	answer.Location = "/v1/keys/" + k.Name
 	return answer, nil
+}
+
+// materialOf returns the secret to import, given in clear or wrapped.
+func (a *API) materialOf(ctx context.Context, in *api.CreateKey) (secret.Bytes, error) {
+	switch {
+	case in.Wrapped == nil && in.ImportID == "":
+		return readMaterial(in.Material)
+	case in.Wrapped == nil || in.ImportID == "" || in.Material != nil:
+		return secret.Bytes{}, problemOf(invalid("body", "want either material, or both import_id and wrapped"))
+	}
+	wrapped, err := canon.Base64.DecodeString(*in.Wrapped)
+	if err != nil {
+		return secret.Bytes{}, problemOf(invalid("body.wrapped", "not padded base64"))
+	}
+	s, err := a.o.Keys.UnwrapImport(ctx, exchangeOf(ctx).caller, in.ImportID, wrapped)
+	if err != nil {
+		return s, a.fails(ctx, err)
+	}
+	return s, nil
 }
 
 // readMaterial decodes a secret to import. Nothing given means a random one; an
@@ -97,6 +116,8 @@ func (a *API) weaknesses(material secret.Bytes) []string {
 	var list []string
 	if n := material.Len(); n < fewBytes {
 		list = append(list, fmt.Sprintf("the secret has %d bytes, fewer than %d: it may be guessed", n, fewBytes))
+	} else if bits := entropy(material); bits < fewBits {
+		list = append(list, fmt.Sprintf("the secret is too regular: its bytes look like %.0f bits of chance, want %d: it may be guessed", bits, fewBits))
 	}
 	if a.o.Sample != nil {
 		if id, ok := a.o.Sample(material); ok {
@@ -116,20 +137,26 @@ func etag(k *custody.Key) string { return `"` + strconv.FormatInt(k.ETagVersion,
 
 func keyOf(k *custody.Key) api.Key {
 	out := api.Key{
-		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable,
+		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable, Purpose: k.Purpose, Schedule: scheduleOf(k.Schedule),
 		Version: k.Signing, CreatedAt: k.CreatedAt.UTC(), Versions: make([]api.KeyVersion, len(k.Versions)),
 	}
 	for i, v := range k.Versions {
-		to := &out.Versions[i]
-		*to = api.KeyVersion{Version: v.Version, CreatedAt: v.CreatedAt.UTC(), Signs: v.Signs, Bytes: v.Bytes}
-		if t := v.NotBefore.UTC(); !t.IsZero() {
-			to.NotBefore = &t
-		}
-		if t := v.NotAfter.UTC(); !t.IsZero() {
-			to.NotAfter = &t
+		out.Versions[i] = api.KeyVersion{
+			Version: v.Version, State: string(k.State(v.Version)), CreatedAt: v.CreatedAt.UTC(), Signs: v.Signs, Bytes: v.Bytes,
+			NotBefore: instantOf(v.NotBefore), NotAfter: instantOf(v.NotAfter), ActivatedAt: instantOf(v.ActivatedAt),
+			RetiredAt: instantOf(v.RetiredAt), RevokedAt: instantOf(v.RevokedAt), DestroyAt: instantOf(v.DestroyAt), DestroyedAt: instantOf(v.DestroyedAt),
 		}
 	}
 	return out
+}
+
+// instantOf returns nil for the zero time.
+func instantOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 type listInput struct {
@@ -176,7 +203,17 @@ func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
 	if in.IfNoneMatch != "" && matches(in.IfNoneMatch, k, true) {
 		return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {etag(k)}})
 	}
-	return exchangeOf(ctx).describe(k), nil
+	answer := exchangeOf(ctx).describe(k)
+	uses, err := a.o.Keys.Uses(ctx, k)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	for i := range answer.Body.Versions {
+		v := &answer.Body.Versions[i]
+		u := uses[v.Version]
+		v.Uses, v.LastUsedAt = u.Count, instantOf(u.LastAt)
+	}
+	return answer, nil
 }
 
 // named finds a key and notes it for the log.
@@ -230,19 +267,6 @@ func (a *API) conditional(ctx context.Context, action access.Action, name, ifMat
 type changeInput struct {
 	Name    string `path:"name" doc:"Name of the key."`
 	IfMatch string `header:"If-Match" doc:"Do it only if the ETag of the key is one of these."`
-}
-
-func (a *API) rotateKey(ctx context.Context, in *changeInput) (*keyAnswer, error) {
-	version, err := a.conditional(ctx, access.KeyRotate, in.Name, in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
-	x := exchangeOf(ctx)
-	k, err := a.o.Keys.Rotate(ctx, x.caller, in.Name, version, custody.Rotation{})
-	if err != nil {
-		return nil, a.fails(ctx, err)
-	}
-	return x.describe(k), nil
 }
 
 func (a *API) deleteKey(ctx context.Context, in *changeInput) (*struct{}, error) {

@@ -24,12 +24,12 @@ func TestCreateKey(t *testing.T) {
 		want       api.Key // without times
 	}{
 		{"OnlyAName", `{"name":"a"}`,
-			api.Key{Name: "a", KeyID: "a", Algorithm: "hmac-sha256", Version: 1, Versions: []api.KeyVersion{{Version: 1, Signs: true, Bytes: 32}}}},
+			api.Key{Name: "a", KeyID: "a", Algorithm: "hmac-sha256", Version: 1, Versions: []api.KeyVersion{{Version: 1, State: "active", Signs: true, Bytes: 32}}}},
 		{"Everything", `{"name":"b.c_d-e","key_id":"B~1","algorithm":"hmac-sha512","exportable":true}`,
 			api.Key{Name: "b.c_d-e", KeyID: "B~1", Algorithm: "hmac-sha512", Exportable: true, Version: 1,
-				Versions: []api.KeyVersion{{Version: 1, Signs: true, Bytes: 64}}}},
+				Versions: []api.KeyVersion{{Version: 1, State: "active", Signs: true, Bytes: 64}}}},
 		{"Import", `{"name":"jefe","material":"` + jefe + `","allow_weak":true}`,
-			api.Key{Name: "jefe", KeyID: "jefe", Algorithm: "hmac-sha256", Version: 1, Versions: []api.KeyVersion{{Version: 1, Signs: true, Bytes: 4}},
+			api.Key{Name: "jefe", KeyID: "jefe", Algorithm: "hmac-sha256", Version: 1, Versions: []api.KeyVersion{{Version: 1, State: "active", Signs: true, Bytes: 4}},
 				Warnings: []string{"the secret has 4 bytes, fewer than 16: it may be guessed"}}},
 	}
 	for _, tt := range tests {
@@ -49,7 +49,10 @@ func TestCreateKey(t *testing.T) {
 				t.Errorf("get (-created +got):\n%s", diff)
 			}
 			got.Warnings = warnings
-			got.CreatedAt, got.Versions[0].CreatedAt = tt.want.CreatedAt, tt.want.CreatedAt
+			if at := got.Versions[0].ActivatedAt; at == nil || !at.Equal(got.CreatedAt) {
+				t.Errorf("got activated at %v", at)
+			}
+			got.CreatedAt, got.Versions[0].CreatedAt, got.Versions[0].ActivatedAt = tt.want.CreatedAt, tt.want.CreatedAt, nil
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("key (-want +got):\n%s", diff)
 			}
@@ -320,6 +323,12 @@ func TestOpenAPI(t *testing.T) {
 	want := map[string][]string{
 		"/v1/keys": {"get", "post"}, "/v1/keys/{name}": {"get", "delete"}, "/v1/keys/{name}/rotate": {"post"}, "/v1/keys/{name}/reveal": {"post"},
 		"/v1/keys/{name}/sign": {"post"}, "/v1/keys/{name}/verify": {"post"}, "/v1/requests/sign": {"post"}, "/v1/requests/verify": {"post"},
+		"/v1/keys/{name}/schedule": {"post"}, "/v1/keys/{name}/restore": {"post"}, "/v1/keys/{name}/export": {"post"},
+		"/v1/keys/{name}/versions/{version}/promote": {"post"}, "/v1/keys/{name}/versions/{version}/revoke": {"post"},
+		"/v1/keys/{name}/versions/{version}/retire": {"post"}, "/v1/keys/{name}/versions/{version}/restore": {"post"},
+		"/v1/keys/{name}/versions/{version}/destroy": {"post"}, "/v1/keys/{name}/versions/{version}/destroy/cancel": {"post"},
+		"/v1/keys/{name}/leases": {"get", "post"}, "/v1/keys/{name}/leases/{id}": {"get", "delete"}, "/v1/keys/{name}/leases/{id}/verify": {"post"},
+		"/v1/import-params": {"post"}, "/v1/recipients": {"get", "post"}, "/v1/recipients/{name}": {"delete"},
 		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"},
 	}
 	for path, methods := range want {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -57,6 +58,11 @@ func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind
 		return nil, 0, err
 	}
 	x.op.KeyID, x.op.Algorithm = key.ID, key.Algorithm.String()
+	if kind == rawBody {
+		if key, err = narrowByHeader(x.r.Header, key); err != nil {
+			return nil, 0, err
+		}
+	}
 	return key, kind, nil
 }
 
@@ -87,6 +93,10 @@ func (a *API) process(x *exchange, key *custody.Key, members member, do step) er
 	}
 	b := &x.batch
 	if err := decodeBatch(x.body, b, members, a.o.Limits.Items); err != nil {
+		return err
+	}
+	key, err := narrow(key, b.purpose, b.context)
+	if err != nil {
 		return err
 	}
 	x.out = x.out[:0]
@@ -260,6 +270,9 @@ type verdict struct {
 }
 
 func refusal(version int, err error) verdict {
+	if errors.Is(err, custody.ErrRevoked) {
+		return verdict{reason: reasonRevoked, detail: err.Error(), version: version}
+	}
 	return verdict{reason: sealwright.ReasonOf(err), detail: err.Error(), version: version}
 }
 
@@ -302,6 +315,9 @@ func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, 
 	if c.tag != nil {
 		if version, ok := key.Verify(c.tag, 0, content); ok {
 			return verdict{valid: true, version: version}
+		}
+		if version, ok := key.RevokedBy(c.tag, content); ok {
+			return revoked(key, version)
 		}
 		return refusal(0, sealwright.ErrMismatch)
 	}
@@ -360,6 +376,9 @@ func (x *exchange) conclude(key *custody.Key, v verdict, inBatch bool) {
 	}
 	out = append(append(append(out, key.Name...), `","key_id":"`...), key.ID...)
 	out = append(out, '"')
+	if v.valid {
+		out = append(append(append(out, `,"state":"`...), key.State(v.version)...), '"')
+	}
 	if v.version != 0 {
 		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.version), 10)
 	}

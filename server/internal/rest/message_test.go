@@ -88,7 +88,7 @@ func TestSignEveryAlgorithm(t *testing.T) {
 func TestVerify(t *testing.T) {
 	f := start(t, nil)
 	f.withJefe(t)
-	valid := api.Verdict{Valid: true, Key: "jefe", KeyID: "jefe", Version: 1, Algorithm: "hmac-sha256"}
+	valid := api.Verdict{Valid: true, Key: "jefe", KeyID: "jefe", Version: 1, State: "active", Algorithm: "hmac-sha256"}
 	invalid := func(reason string, version int) api.Verdict {
 		return api.Verdict{Reason: reason, Key: "jefe", KeyID: "jefe", Version: version, Algorithm: "hmac-sha256"}
 	}

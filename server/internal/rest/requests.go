@@ -55,6 +55,9 @@ func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Actio
 		return nil, err
 	}
 	x.op.Version = 0
+	if k, err = narrow(k, given(in.Purpose), given(in.Context)); err != nil {
+		return nil, a.fails(ctx, err)
+	}
 	w := &work{key: k, ring: k.Ring}
 	if in.KeyID != "" {
 		if w.ring, err = renamed(k, in.KeyID); err != nil {
@@ -149,6 +152,7 @@ func (a *API) signRequest(ctx context.Context, in *requestInput) (*struct{ Body 
 	if err != nil {
 		return nil, problemOf(invalid("body.request", "%v", err))
 	}
+	w.key.Used(signing.Version)
 	x := exchangeOf(ctx)
 	x.op.Version, x.op.KeyID = signing.Version, loggable(signing.ID)
 	r := scheme.NewRequest(signed)
@@ -169,6 +173,9 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 		return nil, err
 	}
 	v, _ := w.scheme.verifier.VerifyRing(w.ring, w.message, w.now) // the verdict says it all
+	if !v.Valid {
+		v = w.blame(v)
+	}
 	x := exchangeOf(ctx)
 	x.op.Outcome, x.op.Reason, x.op.Version = "valid", string(v.Reason), v.Version
 	if !v.Valid {
@@ -181,15 +188,55 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 	if v.Algorithm.Valid() {
 		x.op.Algorithm = v.Algorithm.String()
 	}
+	name := append([]byte(`{"key":"`), w.key.Name...)
 	if v.Valid {
 		x.op.KeyID = loggable(v.KeyID)
+		w.key.Used(v.Version)
+		name = append(append(name, `","state":"`...), w.key.State(v.Version)...)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
-	name := append([]byte(`{"key":"`), w.key.Name...)
 	return &struct{ Body rawVerdict }{rawVerdict{append(append(name, `",`...), text[1:]...)}}, nil
+}
+
+// given returns nil for an empty text.
+func given(text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return []byte(text)
+}
+
+// blame returns the verdict v with the reason of a revoked version, if one of
+// those made the signature.
+func (w *work) blame(v sealwright.Verdict) sealwright.Verdict {
+	if v.Reason != sealwright.ReasonMismatch && v.Reason != sealwright.ReasonUnknownKey {
+		return v
+	}
+	var keys []keyring.Key
+	for _, k := range w.key.RevokedVersions() {
+		known := *k
+		if len(w.ring.Keys()) > 0 {
+			known.ID = w.ring.Keys()[0].ID
+		}
+		keys = append(keys, known)
+	}
+	if len(keys) == 0 {
+		return v
+	}
+	ring, err := keyring.New(keys...)
+	if err != nil {
+		return v
+	}
+	by, err := w.scheme.verifier.VerifyRing(ring, w.message, w.now)
+	if err != nil {
+		return v
+	}
+	v.Reason, v.Version, v.KeyID = reasonRevoked, by.Version, by.KeyID
+	v.Detail = fmt.Sprintf("version %d of key %q is revoked", by.Version, w.key.Name)
+	return v
 }
 
 // maxSchemes is how many compiled schemes are kept.

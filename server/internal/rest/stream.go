@@ -41,6 +41,7 @@ func (a *API) signStream(x *exchange, key *custody.Key) error {
 	if err != nil {
 		return err
 	}
+	key.Used(version)
 	x.op.Version = version
 	x.out = x.out[:0]
 	x.signed(key, tag, version, encoding)
@@ -64,7 +65,7 @@ func (a *API) verifyStream(x *exchange, key *custody.Key) error {
 	if err != nil {
 		return err
 	}
-	states := make([]io.Writer, 0, keyring.MaxCandidates)
+	states := make([]io.Writer, 0, len(candidates))
 	for _, m := range candidates {
 		state := m.mac.State()
 		defer state.Release()
@@ -79,12 +80,19 @@ func (a *API) verifyStream(x *exchange, key *custody.Key) error {
 	}
 	v := refusal(c.signature.Version, sealwright.ErrMismatch)
 	for i, m := range candidates {
-		if states[i].(*mac.State).Verify(tag) && !v.valid {
+		switch ok := states[i].(*mac.State).Verify(tag); {
+		case !ok || v.valid:
+		case m.revoked:
+			v = revoked(key, m.version)
+		default:
 			v = verdict{valid: true, version: m.version}
 		}
 	}
 	if refused != nil {
 		v = refusal(c.signature.Version, refused)
+	}
+	if v.valid {
+		key.Used(v.version)
 	}
 	x.answer(key, v)
 	return nil
@@ -100,6 +108,7 @@ func (x *exchange) answer(key *custody.Key, v verdict) {
 type candidate struct {
 	version int
 	mac     *mac.Key
+	revoked bool // it only says why the tag is refused
 }
 
 // candidates returns the versions to try. A signature that names another key,
@@ -109,7 +118,7 @@ func (a *API) candidates(key *custody.Key, c claim) (list []candidate, refused, 
 	if c.tag == nil {
 		m, err := key.MACFor(c.signature)
 		if err == nil {
-			return []candidate{{c.signature.Version, m}}, nil, nil
+			return []candidate{{version: c.signature.Version, mac: m}}, nil, nil
 		}
 		if reason := sealwright.ReasonOf(err); reason == sealwright.ReasonConfig {
 			return nil, nil, err
@@ -125,7 +134,14 @@ func (a *API) candidates(key *custody.Key, c claim) (list []candidate, refused, 
 		if err != nil {
 			return nil, nil, err
 		}
-		list = append(list, candidate{v.Version, m})
+		list = append(list, candidate{version: v.Version, mac: m})
+	}
+	for _, v := range key.RevokedVersions() {
+		m, err := key.RevokedMAC(v)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, candidate{version: v.Version, mac: m, revoked: true})
 	}
 	return list, refused, nil
 }
