@@ -88,3 +88,36 @@ func TestDiff(t *testing.T) {
 		t.Errorf("got %d bytes of a long difference, want at most 400", len(long.Diff.Seen))
 	}
 }
+
+// TestSecretInString tests that no signed string is shown where the scheme signs
+// the secret.
+func TestSecretInString(t *testing.T) {
+	const ms = "1785000000000"
+	tag := base64Of(mac256(testSecret, ms+"."+testSecret))
+	in := input("dingtalk-bot", testSecret, "POST", "https://a.test/?timestamp="+ms+"&sign="+strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(tag), "{}")
+	d := doctor.Diagnose(context.Background(), in)
+	if d.Verdict != doctor.Proven || d.Cause != "msg.format" {
+		t.Fatalf("got %s %s, want proven msg.format: %s", d.Verdict, d.Cause, d.Explanation)
+	}
+	if d.Diff != nil || strings.Contains(d.Explanation+d.Fix, testSecret) {
+		t.Errorf("the answer shows the secret: %+v", d)
+	}
+}
+
+// TestNoExpectedTag tests that the right signature of a request that does not
+// verify is in no answer.
+func TestNoExpectedTag(t *testing.T) {
+	for _, in := range []doctor.Input{forged(`{"a":1}`), signedBody(`{"a":1}`, `{"a": 1}`), signedWith("a\n", "a")} {
+		d := doctor.Diagnose(context.Background(), in)
+		text := d.Explanation + d.Fix + strings.Join(d.Notes, " ")
+		if d.Diff != nil {
+			text += d.Diff.Seen + d.Diff.Signed
+		}
+		key := string(in.Secrets[0].Bytes.Expose())
+		for _, tag := range []string{hexOf(mac256(key, string(in.Message.Body))), base64Of(mac256(key, string(in.Message.Body)))} {
+			if strings.Contains(text, tag) {
+				t.Errorf("the answer shows the expected signature: %s", text)
+			}
+		}
+	}
+}

@@ -332,14 +332,18 @@ func (f *formList) missing() {
 
 // coversBody reports whether the signed string holds anything of the body.
 func coversBody(p *scheme.Probe) bool {
-	for _, s := range segmentsOf(p) {
-		if f := s.Fields; f != nil && slices.Contains(f.From, "form") {
+	return anySegment(segmentsOf(p), func(s *scheme.Segment) bool {
+		return s.Fields != nil && slices.Contains(s.Fields.From, "form") ||
+			slices.ContainsFunc([]string{"{body", "{json:", "{form:", "{arg:", "{field:"}, func(source string) bool { return strings.Contains(s.Text, source) })
+	})
+}
+
+// anySegment reports whether f holds for a segment of the list, or of a group in
+// it.
+func anySegment(list []scheme.Segment, f func(*scheme.Segment) bool) bool {
+	for i := range list {
+		if s := &list[i]; f(s) || anySegment(s.Group, f) {
 			return true
-		}
-		for _, source := range []string{"{body", "{json:", "{form:", "{arg:", "{field:"} {
-			if strings.Contains(s.Text, source) {
-				return true
-			}
 		}
 	}
 	return false

@@ -69,10 +69,12 @@ type parts struct {
 	keys    []guess
 	strings []signed // signed strings, the scheme's own first
 	own     int      // how many strings are the scheme's own
-	room    int      // bytes of strings that may still be kept
-	known   map[uint64]bool
-	seed    maphash.Seed
-	best    *match
+
+	signsURL bool // another URL makes another string
+	room     int  // bytes of strings that may still be kept
+	known    map[uint64]bool
+	seed     maphash.Seed
+	best     *match
 
 	bodies   []change
 	urls     []address
@@ -341,9 +343,11 @@ func (p *parts) bodySingles() {
 
 func (p *parts) urlSingles() {
 	p.urls = addresses(&p.message, &p.in.Message, p.in.PublicURL, p.in.KnownHosts)
+	before := len(p.known)
 	for i := range p.urls {
 		p.single(edit{url: &p.urls[i]})
 	}
+	p.signsURL = len(p.known) > before
 }
 
 func (p *parts) headerSingles() {
@@ -441,7 +445,7 @@ func (p *parts) pairs() {
 			each(p, forms[i], bodies[w-i], func(f *form, b *change) { p.once(edit{form: f, body: b}) })
 			each(p, rewrites[i], bodies[w-i], func(r *rewrite, b *change) { p.once(edit{rewrite: r, body: b}) })
 			each(p, rewrites[i], forms[w-i], func(r *rewrite, f *form) { p.once(edit{rewrite: r, form: f}) })
-			if p.signsURL() {
+			if p.signsURL {
 				each(p, urls[i], bodies[w-i], func(u *address, b *change) { p.once(edit{url: u, body: b}) })
 				each(p, urls[i], forms[w-i], func(u *address, f *form) { p.once(edit{url: u, form: f}) })
 			}
@@ -503,12 +507,6 @@ func (p *parts) near() {
 	}
 }
 
-// signsURL reports whether the scheme signs anything of the URL.
-func (p *parts) signsURL() bool {
-	c := p.in.Definition.Covers()
-	return c.Host || c.Path || c.Query
-}
-
 // answer turns the best match into a diagnosis.
 func (p *parts) answer() (Diagnosis, bool) {
 	m := p.best
@@ -543,12 +541,14 @@ func (p *parts) answer() (Diagnosis, bool) {
 // secretInString reports whether the scheme signs the secret, so that no signed
 // string may be shown.
 func (p *parts) secretInString() bool {
-	for _, s := range segmentsOf(p.probe) {
-		if strings.Contains(s.Text, "{secret") {
-			return true
-		}
+	format := p.probe.Format()
+	lists := [][]scheme.Segment{format.Message}
+	for _, r := range format.Renderings {
+		lists = append(lists, r.Message)
 	}
-	return false
+	return slices.ContainsFunc(lists, func(list []scheme.Segment) bool {
+		return anySegment(list, func(s *scheme.Segment) bool { return strings.Contains(s.Text, "secret") })
+	})
 }
 
 // goodMAC answers for a message whose tag is right as it stands.
