@@ -8,15 +8,16 @@ import (
 	"net/http"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
 	"github.com/sealwright/sealwright/doctor"
 )
 
 // lastRejected has the server diagnose the request that it refused last. It
 // returns the diagnosis and the name of the request's scheme.
-func lastRejected(ctx context.Context, c *client, publicURL string, hosts []string) (doctor.Diagnosis, string, error) {
+func lastRejected(ctx context.Context, c *client.Client, publicURL string, hosts []string) (doctor.Diagnosis, string, error) {
 	var d doctor.Diagnosis
 	var list api.RejectionList
-	if err := c.call(ctx, http.MethodGet, "/v1/rejections?limit=1", nil, &list); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/v1/rejections?limit=1", nil, &list); err != nil {
 		return d, "", err
 	}
 	switch {
@@ -28,7 +29,7 @@ func lastRejected(ctx context.Context, c *client, publicURL string, hosts []stri
 	last := list.Items[0]
 	var answer json.RawMessage
 	in := api.Diagnose{Rejection: last.ID, PublicURL: publicURL, KnownHosts: hosts}
-	if err := c.call(ctx, http.MethodPost, "/v1/doctor", in, &answer); err != nil {
+	if err := c.Call(ctx, http.MethodPost, "/v1/doctor", in, &answer); err != nil {
 		return d, "", err
 	}
 	if err := json.Unmarshal(answer, &d); err != nil {

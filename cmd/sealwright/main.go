@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/mac"
 )
@@ -65,7 +66,7 @@ func report(err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s%s\n", prefix, terminal.Printable(line))
 		prefix = "  "
 	}
-	if errors.As(err, new(refusedError)) {
+	if errors.As(err, new(refusedError)) || errors.As(err, new(client.RefusedError)) {
 		return exitNotValid
 	}
 	return exitUsage
@@ -86,7 +87,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newKeys(), newVersion())
+	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newKeys(), newLeases(), newVersion())
 	return root
 }
 
