@@ -18,6 +18,7 @@ import (
 // can be a signature is replaced. The bound is low, so that all presets take
 // seconds: deep searches for forgeries are among the cases.
 func TestForgeries(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	count := 0
 	for _, id := range catalogue.Names() {
