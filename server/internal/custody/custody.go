@@ -67,8 +67,6 @@ type Options struct {
 	// Leases keeps leases; nil means Store, if it can, and otherwise that none
 	// are granted.
 	Leases LeaseStore
-
-	Failed func(error) // is told by [Service.Run] what failed; nil means nobody
 }
 
 // ErrPrecondition is in the chain of the error of kind [fault.Conflict] that
@@ -90,7 +88,6 @@ type Service struct {
 	promoteAfter, grace, destroyWait time.Duration
 	uses                             UseStore   // nil if there is none
 	leases                           LeaseStore // nil if there is none
-	failed                           func(error)
 
 	flush sync.Mutex // held while uses are stored, or added up
 
@@ -108,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
-		nodes: o.Nodes, uses: o.Uses, leases: o.Leases, failed: o.Failed, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
+		nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
 	if s.now == nil {

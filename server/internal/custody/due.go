@@ -26,9 +26,9 @@ const (
 // Run does what is due until ctx ends: it promotes pending versions, rotates on
 // schedule, ends grace periods, destroys after the waiting period, and stores
 // how often versions were used. Verification does not depend on it: the end of
-// a grace period counts at once. Errors go to [Options.Failed], and what failed
-// is tried again. It returns nil.
-func (s *Service) Run(ctx context.Context) error {
+// a grace period counts at once. What failed is told to report, and
+// tried again. It returns nil.
+func (s *Service) Run(ctx context.Context, report func(error)) error {
 	step, flush := time.NewTicker(stepEvery), time.NewTicker(flushEvery)
 	defer step.Stop()
 	defer flush.Stop()
@@ -37,19 +37,19 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 			defer cancel()
-			s.report(s.Flush(last))
+			tell(report, s.Flush(last))
 			return nil
 		case <-step.C:
-			s.report(s.Step(ctx))
+			tell(report, s.Step(ctx))
 		case <-flush.C:
-			s.report(s.Flush(ctx))
+			tell(report, s.Flush(ctx))
 		}
 	}
 }
 
-func (s *Service) report(err error) {
-	if err != nil && s.failed != nil {
-		s.failed(err)
+func tell(report func(error), err error) {
+	if err != nil {
+		report(err)
 	}
 }
 

@@ -16,10 +16,7 @@ func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		var failed []error
-		h.with(t, func(o *custody.Options) {
-			o.Now = time.Now
-			o.Failed = func(err error) { failed = append(failed, err) }
-		})
+		h.with(t, func(o *custody.Options) { o.Now = time.Now })
 		k := h.create(t, "a")
 		if _, _, err := k.Sign(nil, []byte("m")); err != nil {
 			t.Fatalf("Sign: %v", err)
@@ -29,7 +26,7 @@ func TestRun(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- h.Run(ctx) }()
+		go func() { ended <- h.Run(ctx, func(err error) { failed = append(failed, err) }) }()
 		time.Sleep(time.Hour - time.Minute)
 		synctest.Wait()
 		h.wantStates(t, "before the time", "active")
