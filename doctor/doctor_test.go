@@ -152,7 +152,7 @@ func TestCases(t *testing.T) {
 			for _, c := range readCases(t, file) {
 				in := c.input(t, others)
 				if !c.Provable {
-					in.MaxHypotheses = 5_000 // nothing is there to be found; TestTable goes to the default
+					in.MaxHypotheses = 2_000 // nothing is there to be found; TestTable goes to the default
 				}
 				d := doctor.Diagnose(context.Background(), in)
 				c.check(t, d)

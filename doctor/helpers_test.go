@@ -80,7 +80,7 @@ func check(t *testing.T, tests []want) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.cause == "" && tt.in.MaxHypotheses == 0 {
-				tt.in.MaxHypotheses = 20_000 // more would find nothing, and take long
+				tt.in.MaxHypotheses = 5_000 // more would find nothing, and take long
 			}
 			d := doctor.Diagnose(context.Background(), tt.in)
 			if tt.cause == "" {

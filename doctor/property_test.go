@@ -42,7 +42,7 @@ func TestForgeries(t *testing.T) {
 		m.Target, m.Body = scramble(random, m.Target), []byte(scramble(random, string(m.Body)))
 		now := time.Unix(1785000000, 0)
 		in := input("body-hex", testSecret, "POST", "https://a.test/", "")
-		in.Definition, in.Params, in.Message, in.Now, in.MaxHypotheses = d, example.Params, m, now, 400
+		in.Definition, in.Params, in.Message, in.Now, in.MaxHypotheses = d, example.Params, m, now, 250
 		got := doctor.Diagnose(context.Background(), in)
 		if got.Verdict != doctor.Unknown && got.Verdict != doctor.Evidence {
 			t.Errorf("%s: got %s %s of a forgery: %s", id, got.Verdict, got.Cause, got.Explanation)
