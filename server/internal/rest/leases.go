@@ -69,11 +69,20 @@ func (a *API) listLeases(ctx context.Context, in *listLeasesInput) (*struct{ Bod
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := a.o.Keys.Leases(ctx, exchangeOf(ctx).caller, in.Name, in.Cursor, in.Limit)
+	after, err := a.openCursor(k.Tenant, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, next, err := a.o.Keys.Leases(ctx, exchangeOf(ctx).caller, in.Name, after, in.Limit)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
-	out := api.LeaseList{Items: make([]api.Lease, len(page)), NextCursor: next}
+	out := api.LeaseList{Items: make([]api.Lease, len(page))}
+	if next != "" {
+		if out.NextCursor, err = a.sealCursor(k.Tenant, next); err != nil {
+			return nil, a.fails(ctx, err)
+		}
+	}
 	for i, l := range page {
 		out.Items[i] = a.leaseOf(k, l)
 	}

@@ -260,6 +260,8 @@ func TestLeases(t *testing.T) {
 	refused(t, f.do(t, "POST", "/v1/keys/a/leases", `{"ttl":"8d"}`), 422, "invalid", "body.ttl")
 	refused(t, f.do(t, "POST", "/v1/keys/a/leases", `{"ttl":"169h"}`), 422, "invalid", "ttl")
 	refused(t, f.do(t, "POST", "/v1/keys/a/leases", `{"ttl":"1h","purpose":"webhook"}`), 403, "denied", "api")
+	refused(t, f.do(t, "GET", "/v1/keys/a/leases?cursor="+second.ID, ""), 422, "invalid", "cursor")
+	refused(t, f.do(t, "GET", "/v1/keys/a/leases?limit=1000", ""), 422, "invalid", "query.limit")
 	refused(t, f.do(t, "GET", "/v1/keys/none/leases", ""), 404, "not-found", "none")
 }
 
