@@ -42,6 +42,8 @@ type Config struct {
 	Stdout  io.Writer         // for the person who starts it; nil means os.Stdout
 	Stderr  io.Writer         // for the log; nil means os.Stderr
 	Ready   func(addr string) // called once with the address when requests are answered; nil means nothing
+
+	kms kmsConfig // of the file only
 }
 
 // Bounds and defaults of the settings.
@@ -97,6 +99,7 @@ type File struct {
 		Keep Setting `yaml:"keep"`
 		Body Setting `yaml:"body"`
 	} `yaml:"rejections"`
+	KMS KMSFile `yaml:"kms"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -152,6 +155,7 @@ func (c Config) resolve() (Config, error) {
 	if total := int64(c.Rejections) * c.RejectedBody; total > maxRejectedBytes {
 		s.check("rejections.keep", f.Rejections.Keep, fmt.Errorf("got %d of %d bytes, want at most %d bytes together", c.Rejections, c.RejectedBody, maxRejectedBytes))
 	}
+	c.kms = s.kms(f.KMS)
 	if c.Version == "" {
 		c.Version = "devel"
 	}

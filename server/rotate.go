@@ -10,16 +10,17 @@ import (
 	"syscall"
 
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
 )
 
 const msgRewrapped = "data keys are wrapped under the newest root key"
 
-// rotator follows the root key file while the server runs.
+// rotator follows the root keys while the server runs.
 type rotator struct {
 	file string
 	db   database
-	root *local.Wrapper
+	root *rootKeys
 	keys *custody.Service
 	log  *slog.Logger
 }
@@ -54,22 +55,28 @@ func (r rotator) report(ctx context.Context) {
 		r.log.Error("root key not rotated, the server goes on with the root keys that it has", "data_keys", n, "error", err.Error())
 		return
 	}
-	r.log.Info(msgRewrapped, "data_keys", n, "root_key", r.root.KeyID())
+	about := []any{"data_keys", n}
+	if r.root.file != nil && r.root.Primary == kms.Wrapper(r.root.file) {
+		about = append(about, "root_key", r.root.file.KeyID())
+	}
+	r.log.Info(msgRewrapped, about...)
 }
 
-// rotate reads the root keys again and wraps the data keys under the newest
-// one. The file must open everything that is in the store, as for a start:
-// otherwise nothing changes.
+// rotate reads the root key file again, if it is used, and wraps the data keys
+// under the newest root key. The file must open everything that is in the
+// store, as for a start: otherwise nothing changes.
 func (r rotator) rotate(ctx context.Context) (n int, err error) {
-	fresh, err := local.Load(r.file)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := custody.Open(ctx, custody.Options{Store: r.db, Wrapper: fresh}); err != nil {
-		return 0, fmt.Errorf("check root keys: %w", err)
-	}
-	if err := r.root.Reload(); err != nil {
-		return 0, err
+	if r.root.file != nil {
+		fresh, err := local.Load(r.file)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := custody.Open(ctx, custody.Options{Store: r.db, Wrapper: r.root.with(fresh)}); err != nil {
+			return 0, fmt.Errorf("check root keys: %w", err)
+		}
+		if err := r.root.file.Reload(); err != nil {
+			return 0, err
+		}
 	}
 	return r.keys.Rewrap(ctx, system)
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
-	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/store/memory"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
@@ -96,25 +95,29 @@ func openStore(ctx context.Context, c Config) (database, error) {
 }
 
 // openKeys opens the root key and the keys.
-func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *local.Wrapper, error) {
+func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *rootKeys, error) {
 	used, err := custody.RootKeyIDs(ctx, db)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := local.LoadOrCreate(filepath.Join(c.Data, rootKeyFile), used)
+	root, err := openRootKeys(ctx, c, used)
 	if err != nil {
 		return nil, nil, err
 	}
 	keys, err := custody.Open(ctx, custody.Options{Store: db, Wrapper: root})
-	return keys, root, err
+	if err != nil {
+		return nil, nil, errors.Join(err, root.Close())
+	}
+	return keys, root, nil
 }
 
 // serve runs a server on an open store.
-func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) error {
+func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) (err error) {
 	keys, root, err := openKeys(ctx, c, db)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, root.Close()) }()
 	recorder := telemetry.New(telemetry.Options{
 		Output: c.Stderr, Level: c.level(), Text: c.text(), Version: c.Version, Keys: keys.Count,
 	})

@@ -1,0 +1,262 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/kms"
+	"github.com/sealwright/sealwright/server/internal/kms/awskms"
+	"github.com/sealwright/sealwright/server/internal/kms/gcpkms"
+	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/kms/pkcs11"
+	"github.com/sealwright/sealwright/server/internal/kms/transit"
+)
+
+// localProvider is the root key in a file, which has no name in key IDs.
+const localProvider = "local"
+
+// KMSFile says where the root keys are. Provider wraps; the sections of others
+// are needed while there are data keys that they have wrapped. Secrets are
+// named, as env:NAME, file:PATH or cred:NAME.
+type KMSFile struct {
+	Provider Setting `yaml:"provider"`
+	AWS      struct {
+		Key      Setting `yaml:"key"`
+		Region   Setting `yaml:"region"`
+		Endpoint Setting `yaml:"endpoint"`
+	} `yaml:"awskms"`
+	GCP struct {
+		Key Setting `yaml:"key"`
+	} `yaml:"gcpkms"`
+	Transit struct {
+		Address   Setting `yaml:"address"`
+		Namespace Setting `yaml:"namespace"`
+		Mount     Setting `yaml:"mount"`
+		Key       Setting `yaml:"key"`
+		CAFile    Setting `yaml:"ca_file"`
+		Token     Setting `yaml:"token"`
+	} `yaml:"transit"`
+	PKCS11 struct {
+		Module Setting `yaml:"module"`
+		Token  Setting `yaml:"token"`
+		PIN    Setting `yaml:"pin"`
+		Key    Setting `yaml:"key"`
+	} `yaml:"pkcs11"`
+}
+
+// kmsConfig is a KMSFile that was checked.
+type kmsConfig struct {
+	provider string
+	sections map[string]bool // that are there
+	aws      awskms.Config
+	gcp      gcpkms.Config
+	transit  transit.Config
+	pkcs11   pkcs11.Config // without the PIN
+	pin      func() (secret.Bytes, error)
+}
+
+// kms checks the settings of the key services.
+func (s *settings) kms(f KMSFile) kmsConfig {
+	c := kmsConfig{sections: map[string]bool{localProvider: true}}
+	need := func(section, name string, from Setting) string {
+		v := s.text("kms."+section+"."+name, "", from, "")
+		if v == "" && from.Line == 0 && c.sections[section] {
+			s.check("kms."+section+"."+name, from, errors.New("is missing"))
+		}
+		return v
+	}
+	may := func(name string, from Setting) string { return s.text("kms."+name, "", from, "") }
+	secretAt := func(section, name string, from Setting) func() (secret.Bytes, error) {
+		text := need(section, name, from)
+		if text == "" {
+			return nil
+		}
+		read, err := reference(text)
+		s.check("kms."+section+"."+name, from, err)
+		return read
+	}
+	c.provider = s.choice("kms.provider", "", f.Provider, localProvider, awskms.Name, gcpkms.Name, transit.Name, pkcs11.Name)
+	for name, isThere := range map[string]bool{
+		awskms.Name: f.AWS != KMSFile{}.AWS, gcpkms.Name: f.GCP != KMSFile{}.GCP,
+		transit.Name: f.Transit != KMSFile{}.Transit, pkcs11.Name: f.PKCS11 != KMSFile{}.PKCS11,
+	} {
+		c.sections[name] = isThere || c.provider == name
+	}
+	c.aws = awskms.Config{Key: need(awskms.Name, "key", f.AWS.Key), Region: may("awskms.region", f.AWS.Region), Endpoint: may("awskms.endpoint", f.AWS.Endpoint)}
+	c.gcp = gcpkms.Config{Key: need(gcpkms.Name, "key", f.GCP.Key)}
+	c.transit = transit.Config{
+		Address: need(transit.Name, "address", f.Transit.Address), Key: need(transit.Name, "key", f.Transit.Key),
+		Namespace: may("transit.namespace", f.Transit.Namespace), Mount: may("transit.mount", f.Transit.Mount),
+		CAFile: may("transit.ca_file", f.Transit.CAFile), Token: secretAt(transit.Name, "token", f.Transit.Token),
+	}
+	c.pkcs11 = pkcs11.Config{
+		Module: need(pkcs11.Name, "module", f.PKCS11.Module), Token: need(pkcs11.Name, "token", f.PKCS11.Token),
+		Key: need(pkcs11.Name, "key", f.PKCS11.Key),
+	}
+	c.pin = secretAt(pkcs11.Name, "pin", f.PKCS11.PIN)
+	return c
+}
+
+// reference returns what reads the secret that text names. One line feed at
+// the end of a file is left out.
+func reference(text string) (func() (secret.Bytes, error), error) {
+	kind, name, _ := strings.Cut(text, ":")
+	if name == "" {
+		kind = ""
+	}
+	switch kind {
+	case "env":
+		return func() (secret.Bytes, error) {
+			value := os.Getenv(name)
+			if value == "" {
+				return secret.Bytes{}, fmt.Errorf("environment variable %s is empty", name)
+			}
+			return secret.FromString(value), nil
+		}, nil
+	case "file":
+		return func() (secret.Bytes, error) { return readSecret(name) }, nil
+	case "cred":
+		if name != filepath.Base(name) {
+			return nil, errors.New("want cred: and a name without slashes")
+		}
+		return func() (secret.Bytes, error) {
+			dir := os.Getenv("CREDENTIALS_DIRECTORY")
+			if dir == "" {
+				return secret.Bytes{}, fmt.Errorf("credential %s: CREDENTIALS_DIRECTORY is not set", name)
+			}
+			return readSecret(filepath.Join(dir, name))
+		}, nil
+	}
+	return nil, errors.New("want the name of a secret: env:NAME, file:PATH or cred:NAME") // and do not show it
+}
+
+func readSecret(path string) (secret.Bytes, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("read secret: %w", err)
+	}
+	defer clear(text)
+	s := secret.New(trimLine(text))
+	if s.IsZero() {
+		return s, fmt.Errorf("read secret: %s is empty", path)
+	}
+	return s, nil
+}
+
+func trimLine(text []byte) []byte {
+	if n := len(text); n > 0 && text[n-1] == '\n' {
+		return text[:n-1]
+	}
+	return text
+}
+
+// rootKeys are the open key services.
+type rootKeys struct {
+	kms.Chain
+	file  *local.Wrapper // nil if no data key is or will be wrapped by it
+	close []func() error
+}
+
+// openRootKeys opens the provider of the configuration and those that the data
+// keys with these root key IDs need, and has the former wrap something, so that
+// a key service that does not work stops the start.
+func openRootKeys(ctx context.Context, c Config, used []string) (*rootKeys, error) {
+	r := &rootKeys{Chain: kms.Chain{ByName: map[string]kms.Wrapper{}}}
+	names := []string{c.kms.provider}
+	for _, id := range used {
+		name := kms.Provider(id)
+		if name == "" {
+			name = localProvider
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		w, err := r.open(ctx, c, name, used)
+		if err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		if r.Primary == nil {
+			r.Primary = w
+		}
+		if name == localProvider {
+			name = ""
+		}
+		r.ByName[name] = w
+	}
+	if c.kms.provider != localProvider {
+		if err := kms.Probe(ctx, r.Primary); err != nil {
+			return nil, errors.Join(fmt.Errorf("try the key service %s: %w", c.kms.provider, err), r.Close())
+		}
+	}
+	return r, nil
+}
+
+// open opens one provider.
+func (r *rootKeys) open(ctx context.Context, c Config, name string, used []string) (kms.Wrapper, error) {
+	if !c.kms.sections[name] {
+		return nil, fmt.Errorf("the store has data keys that %s has wrapped: the configuration needs kms.%s for them", name, name)
+	}
+	switch name {
+	case localProvider:
+		file, err := local.LoadOrCreate(filepath.Join(c.Data, rootKeyFile), ofFile(used))
+		r.file = file
+		return file, err
+	case awskms.Name:
+		return awskms.Open(ctx, c.kms.aws)
+	case gcpkms.Name:
+		w, err := gcpkms.Open(ctx, c.kms.gcp)
+		if err == nil {
+			r.close = append(r.close, w.Close)
+		}
+		return w, err
+	case transit.Name:
+		return transit.Open(c.kms.transit)
+	default:
+		pin, err := c.kms.pin()
+		if err != nil {
+			return nil, err
+		}
+		config := c.kms.pkcs11
+		config.PIN = pin
+		w, err := pkcs11.Open(ctx, config)
+		if err == nil {
+			r.close = append(r.close, w.Close)
+		}
+		return w, err
+	}
+}
+
+// ofFile returns the IDs of root keys in a file.
+func ofFile(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return kms.Provider(id) != "" })
+}
+
+// with returns the chain of r with another file.
+func (r *rootKeys) with(file *local.Wrapper) kms.Chain {
+	c := kms.Chain{Primary: r.Primary, ByName: map[string]kms.Wrapper{}}
+	for name, w := range r.ByName {
+		c.ByName[name] = w
+	}
+	c.ByName[""] = file
+	if c.Primary == kms.Wrapper(r.file) {
+		c.Primary = file
+	}
+	return c
+}
+
+// Close closes the providers.
+func (r *rootKeys) Close() error {
+	var errs []error
+	for _, f := range r.close {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}

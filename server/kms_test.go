@@ -1,0 +1,198 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server"
+	"github.com/sealwright/sealwright/server/servertest"
+)
+
+// keyService answers encrypt and decrypt of a transit engine, and keeps what it
+// encrypted. It is a fake: the adapter has tests of its own.
+type keyService struct {
+	*httptest.Server
+	mu   sync.Mutex
+	kept map[string][2]string // plaintext and additional data by ciphertext
+	away bool
+}
+
+func startKeyService(t *testing.T) *keyService {
+	t.Helper()
+	k := &keyService{kept: map[string][2]string{}}
+	k.Server = httptest.NewServer(k)
+	t.Cleanup(k.Close)
+	return k
+}
+
+func (k *keyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var in struct {
+		Plaintext, Ciphertext string
+		AAD                   string `json:"associated_data"`
+	}
+	if k.away || r.Header.Get("X-Vault-Token") != "the-token" || json.NewDecoder(r.Body).Decode(&in) != nil {
+		http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
+		return
+	}
+	out := map[string]string{}
+	switch kept, ok := k.kept[in.Ciphertext]; {
+	case r.URL.Path == "/v1/transit/encrypt/root":
+		out["ciphertext"] = "vault:v1:" + base64.StdEncoding.EncodeToString(fmt.Append(nil, len(k.kept)))
+		k.kept[out["ciphertext"]] = [2]string{in.Plaintext, in.AAD}
+	case r.URL.Path == "/v1/transit/decrypt/root" && ok && kept[1] == in.AAD:
+		out["plaintext"] = kept[0]
+	default:
+		http.Error(w, `{"errors":["cipher: message authentication failed"]}`, http.StatusBadRequest)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": out})
+}
+
+func (k *keyService) setAway(away bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.away = away
+}
+
+// config writes a configuration file with this provider, and the section of k.
+func (k *keyService) config(t *testing.T, provider string) string {
+	t.Helper()
+	dir := t.TempDir()
+	file, token := filepath.Join(dir, "sealwright.yaml"), filepath.Join(dir, "token")
+	text := fmt.Sprintf("kms:\n  provider: %s\n  transit:\n    address: %s\n    key: root\n    token: file:%s\n", provider, k.URL, token)
+	for name, content := range map[string]string{file: text, token: "the-token\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file
+}
+
+// TestMoveRootKey moves the data keys of a store from a file to a key service
+// and back, as docs/operate/kms.md says. The key signs the same all the time.
+func TestMoveRootKey(t *testing.T) {
+	k := startKeyService(t)
+	data := t.TempDir()
+	root := filepath.Join(data, "root.key")
+	var want string
+	start := func(config string) *servertest.Server {
+		t.Helper()
+		s := servertest.StartConfig(t, server.Config{Data: data, ConfigFile: config})
+		if want == "" {
+			must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+		}
+		got := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`).Tag
+		if want != "" && got != want {
+			t.Errorf("sign: got %s, want %s", got, want)
+		}
+		want = got
+		return s
+	}
+	stop := func(s *servertest.Server) {
+		t.Helper()
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if log := s.Log.String(); strings.Contains(log, "the-token") {
+			t.Errorf("the log shows the token: %s", log)
+		}
+	}
+	stop(start(""))
+	stop(start(k.config(t, "transit")))
+	if id := rootKeyOf(t, data); id != "transit:transit/root/1" {
+		t.Errorf("root key: got %s, want that of the key service", id)
+	}
+	if err := os.Rename(root, root+".old"); err != nil {
+		t.Fatal(err)
+	}
+	s := start(k.config(t, "transit")) // needs the file no more
+	hangUp(t, s, "data keys are wrapped under the newest root key")
+
+	// The key service is away: what is in memory goes on, a new start does not.
+	k.setAway(true)
+	must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"b"}`) // the data key is in memory
+	hangUp(t, s, "root key not rotated")
+	stop(s)
+	if err := run(t, server.Config{Data: data, ConfigFile: k.config(t, "transit")}); err == nil || !strings.Contains(err.Error(), "try the key service transit") {
+		t.Errorf("start without the key service: got %v", err)
+	}
+	k.setAway(false)
+
+	if err := run(t, server.Config{Data: data}); err == nil || !strings.Contains(err.Error(), "needs kms.transit") {
+		t.Errorf("start without the section: got %v", err)
+	}
+	stop(start(k.config(t, "local"))) // makes another root key, since none is in use
+	k.Close()
+	stop(start(""))
+	if id := rootKeyOf(t, data); strings.Contains(id, ":") {
+		t.Errorf("root key: got %s, want one of the file", id)
+	}
+}
+
+func TestKMSConfigRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"Provider", "kms:\n  provider: vault\n", []string{`line 2: kms.provider: got "vault", want one of local, awskms, gcpkms, transit, pkcs11`}},
+		{"AWSWithoutKey", "kms:\n  provider: awskms\n", []string{"kms.awskms.key: is missing"}},
+		{"GCPWithoutKey", "kms:\n  provider: gcpkms\n", []string{"kms.gcpkms.key: is missing"}},
+		{"TransitWithoutAll", "kms:\n  provider: transit\n", []string{"transit.address: is missing", "transit.key: is missing", "transit.token: is missing"}},
+		{"SectionBeside", "kms:\n  pkcs11:\n    key: k\n", []string{"pkcs11.module: is missing", "pkcs11.token: is missing", "pkcs11.pin: is missing"}},
+		{"SecretInFile", "kms:\n  transit:\n    address: a\n    key: k\n    token: hvs.secret\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
+		{"NoName", "kms:\n  transit:\n    address: a\n    key: k\n    token: 'env:'\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
+		{"CredentialElsewhere", "kms:\n  transit:\n    address: a\n    key: k\n    token: cred:../t\n", []string{"line 5: kms.transit.token: want cred: and a name without slashes"}},
+		{"Unknown", "kms:\n  aws: {}\n", []string{"line 2: field aws not found"}},
+	} {
+		file := filepath.Join(t.TempDir(), "sealwright.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := server.CheckFile(file)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hvs.secret") {
+				t.Errorf("%s: got %v, want %s", c.name, err, want)
+			}
+		}
+	}
+}
+
+// TestKMSNotThere starts with key services that do not work: the start ends,
+// and no root key is made in their place.
+func TestKMSNotThere(t *testing.T) {
+	t.Setenv("SEALWRIGHT_TEST_PIN", "123456")
+	t.Setenv("SEALWRIGHT_TEST_NOTHING", "")
+	t.Setenv("CREDENTIALS_DIRECTORY", t.TempDir())
+	const hsm = "kms:\n  provider: pkcs11\n  pkcs11: {module: /none.so, token: t, key: k, pin: '%s'}\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"PKCS11":       {fmt.Sprintf(hsm, "env:SEALWRIGHT_TEST_PIN"), "PKCS#11"},
+		"NoPIN":        {fmt.Sprintf(hsm, "env:SEALWRIGHT_TEST_NOTHING"), "SEALWRIGHT_TEST_NOTHING is empty"},
+		"NoFile":       {fmt.Sprintf(hsm, "file:/none/pin"), "/none/pin"},
+		"NoCredential": {fmt.Sprintf(hsm, "cred:pin"), "read secret"},
+		"GCP":          {"kms:\n  provider: gcpkms\n  gcpkms: {key: k}\n", "projects/"},
+	} {
+		data := t.TempDir()
+		file := filepath.Join(data, "sealwright.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := run(t, server.Config{Data: data, ConfigFile: file}); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "123456") {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+		if _, err := os.Stat(filepath.Join(data, "root.key")); err == nil {
+			t.Errorf("%s: a root key was made", name)
+		}
+	}
+}
