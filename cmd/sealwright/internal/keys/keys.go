@@ -49,7 +49,7 @@ input that cannot be read.`,
 		Args: t.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(t.create(), t.list(), t.show(), t.rotate(), t.schedule(), t.delete(), t.restore(), t.export())
+	cmd.AddCommand(t.create(), t.list(), t.show(), t.rotate(), t.schedule(), t.delete(), t.restore(), t.export(), t.recipients())
 	cmd.AddCommand(t.versionCommands()...)
 	return cmd
 }
@@ -57,6 +57,7 @@ input that cannot be read.`,
 func (t Tools) create() *cobra.Command {
 	var k api.CreateKey
 	var secretFile string
+	var wrap bool
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -75,10 +76,16 @@ from a file. One final newline of the file is dropped.`,
 				}
 				k.Material = &material
 			}
+			if wrap {
+				if err := t.wrap(cmd.Context(), &k); err != nil {
+					return err
+				}
+			}
 			return t.change(cmd, "created", asJSON, http.MethodPost, keysPath, k)
 		},
 	}
 	cmd.Flags().StringVar(&secretFile, "secret-file", "", "`FILE` with a secret to import (default a random one)")
+	cmd.Flags().BoolVar(&wrap, "wrap", false, "wrap the secret under a key of the server, so that who listens on the way does not see it")
 	cmd.Flags().StringVar(&k.KeyID, "key-id", "", "`ID` that stands in signatures (default the name)")
 	cmd.Flags().StringVar(&k.Algorithm, "algorithm", "", "`NAME` of the algorithm (default hmac-sha256)")
 	cmd.Flags().BoolVar(&k.Exportable, "exportable", false, "let reveal return the secret; it cannot be changed later")

@@ -165,7 +165,7 @@ func (t Tools) export() *cobra.Command {
 		Use:   "export NAME",
 		Short: "Wrap the secret of an exportable key to a registered recipient",
 		Long: `Wrap the secret of an exportable key to a recipient, whose public key was
-registered with POST /v1/recipients. The recipient opens the file with
+registered with 'keys recipients add'. The recipient opens the file with
 
   openssl pkeyutl -decrypt -inkey partner.key -in wrapped.bin \
     -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256`,
