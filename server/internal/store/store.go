@@ -2,14 +2,16 @@
 // one document, an [Entry] says who did what to it, and a [Change] commits
 // records and entries together or not at all.
 //
-// It is pure. The stores are memory and sqlite; what they promise stands at
+// It is pure. The stores are memory, sqlite and postgres; what they promise stands at
 // storetest.Store.
 package store
 
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sealwright/sealwright/server/internal/fault"
 )
@@ -128,6 +130,9 @@ func checkTexts(texts ...string) error {
 	for _, s := range texts {
 		if len(s) > MaxText {
 			return fmt.Errorf("text of %d bytes, want at most %d", len(s), MaxText)
+		}
+		if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+			return fmt.Errorf("text %q is not UTF-8 without NUL, which not every database can keep", s)
 		}
 	}
 	return nil

@@ -71,6 +71,8 @@ func TestChangeCheck(t *testing.T) {
 		{"DocumentIsNotJSON", one(func(r *store.Record) { r.Name, r.Doc = "b", []byte("{}{}") }), "document is not JSON"},
 		{"DocumentTooLong", one(func(r *store.Record) { r.Name, r.Doc = "b", doc(store.MaxDoc+1) }), "document has 1048577 bytes"},
 		{"NameTooLong", one(func(r *store.Record) { r.Name = long }), "text of 513 bytes"},
+		{"NameWithNUL", one(func(r *store.Record) { r.Name = "b\x00" }), `text "b\x00" is not UTF-8 without NUL`},
+		{"ReasonNotUTF8", noted(func(e *store.Entry) { e.Reason = "\xff" }), `text "\xff" is not UTF-8 without NUL`},
 		{"TenantTooLong", one(func(r *store.Record) { r.Tenant = long }), "text of 513 bytes"},
 		{"NoCaller", noted(func(e *store.Entry) { e.Caller = "" }), "entry 1 of the change: caller"},
 		{"NoAction", noted(func(e *store.Entry) { e.Action = "" }), "entry 1 of the change: caller"},
