@@ -147,6 +147,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	}
 	stopRotating := rotator{file: filepath.Join(c.Data, rootKeyFile), db: db, root: root, keys: keys, log: log}.start(ctx)
 	defer stopRotating()
+	defer keepKeys(ctx, keys, log)()
 	return listen(ctx, c, l, api, log, &ready, created)
 }
 
