@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/kms"
@@ -26,6 +27,7 @@ const localProvider = "local"
 // named, as env:NAME, file:PATH or cred:NAME.
 type KMSFile struct {
 	Provider Setting `yaml:"provider"`
+	Watch    Setting `yaml:"watch"` // how often the provider is tried
 	AWS      struct {
 		Key      Setting `yaml:"key"`
 		Region   Setting `yaml:"region"`
@@ -53,6 +55,7 @@ type KMSFile struct {
 // kmsConfig is a KMSFile that was checked.
 type kmsConfig struct {
 	provider string
+	watch    time.Duration
 	sections map[string]bool // that are there
 	aws      awskms.Config
 	gcp      gcpkms.Config
@@ -82,6 +85,7 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 		return read
 	}
 	c.provider = s.choice("kms.provider", "", f.Provider, localProvider, awskms.Name, gcpkms.Name, transit.Name, pkcs11.Name)
+	c.watch = s.duration("kms.watch", 0, f.Watch, defaultWatch, minWatch, maxWatch)
 	for name, isThere := range map[string]bool{
 		awskms.Name: f.AWS != KMSFile{}.AWS, gcpkms.Name: f.GCP != KMSFile{}.GCP,
 		transit.Name: f.Transit != KMSFile{}.Transit, pkcs11.Name: f.PKCS11 != KMSFile{}.PKCS11,

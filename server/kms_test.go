@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server"
@@ -141,6 +142,52 @@ func TestMoveRootKey(t *testing.T) {
 	}
 }
 
+// TestKMSAway has the key service go away and come back: the log and /readyz
+// say so, and the server stays ready.
+func TestKMSAway(t *testing.T) {
+	k := startKeyService(t)
+	file := k.config(t, "transit")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), "kms:\n", "kms:\n  watch: 1s\n", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := servertest.StartConfig(t, server.Config{ConfigFile: file})
+	readyz := func(want string) {
+		t.Helper()
+		var body string
+		for range 1000 {
+			var status int
+			if status, _, body = s.Do(t, "GET", "/readyz", ""); status != http.StatusOK {
+				t.Fatalf("readyz: got %d %s, want 200", status, body)
+			}
+			if strings.HasPrefix(body, "ok\n"+want) && (want != "" || body == "ok\n") {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("readyz: got %q, want %q", body, want)
+	}
+	readyz("")
+	k.setAway(true)
+	readyz("the key service transit has been away since 20")
+	if status, _, body := s.Do(t, "POST", "/v1/keys", `{"name":"a"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "transit does not encrypt") {
+		t.Errorf("first key of a tenant: got %d %s, want 503 with the key service", status, body)
+	}
+	k.setAway(false)
+	readyz("")
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"the key service is away", "the key service is back"} {
+		if strings.Count(s.Log.String(), want) != 1 {
+			t.Errorf("%q is not logged once: %s", want, s.Log.String())
+		}
+	}
+}
+
 func TestKMSConfigRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -154,6 +201,7 @@ func TestKMSConfigRefuses(t *testing.T) {
 		{"SecretInFile", "kms:\n  transit:\n    address: a\n    key: k\n    token: hvs.secret\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
 		{"NoName", "kms:\n  transit:\n    address: a\n    key: k\n    token: 'env:'\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
 		{"CredentialElsewhere", "kms:\n  transit:\n    address: a\n    key: k\n    token: cred:../t\n", []string{"line 5: kms.transit.token: want cred: and a name without slashes"}},
+		{"WatchTooOften", "kms:\n  watch: 10ms\n", []string{"line 2: kms.watch: got 10ms, want 1s to 1h0m0s"}},
 		{"Unknown", "kms:\n  aws: {}\n", []string{"line 2: field aws not found"}},
 	} {
 		file := filepath.Join(t.TempDir(), "sealwright.yaml")

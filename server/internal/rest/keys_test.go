@@ -353,8 +353,11 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	ready := false
-	f := start(t, func(o *rest.Options) { o.Ready = func() bool { return ready } })
+	ready, notice := false, ""
+	f := start(t, func(o *rest.Options) {
+		o.Ready = func() bool { return ready }
+		o.Notice = func() string { return notice }
+	})
 	if a := f.do(t, "GET", "/healthz", "", "Authorization", ""); a.status != http.StatusOK {
 		t.Errorf("healthz: got %d", a.status)
 	}
@@ -362,5 +365,11 @@ func TestHealth(t *testing.T) {
 	ready = true
 	if a := f.do(t, "GET", "/readyz", "", "Authorization", ""); a.status != http.StatusOK {
 		t.Errorf("readyz: got %d", a.status)
+	}
+	for text, want := range map[string]string{"": "ok\n", "something is away": "ok\nsomething is away\n"} {
+		notice = text
+		if a := f.do(t, "GET", "/readyz", "", "Authorization", ""); a.status != http.StatusOK || string(a.body) != want {
+			t.Errorf("readyz: got %d %q, want %q", a.status, a.body, want)
+		}
 	}
 }

@@ -94,6 +94,7 @@ type Options struct {
 	Log     *slog.Logger     // for what the caller may not see; nil means slog.Default
 	Metrics http.Handler     // of /metrics
 	Ready   func() bool      // of /readyz
+	Notice  func() string    // what /readyz says beside ok; nil or an empty text is nothing
 	Now     func() time.Time // nil means time.Now
 	Version string           // of the program, for the OpenAPI document
 	Limits  Limits
@@ -223,7 +224,13 @@ func (a *API) ready(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, newProblem(http.StatusServiceUnavailable, "the server is starting or stopping"))
 		return
 	}
-	writeText(w, http.StatusOK, "ok\n")
+	text := "ok\n"
+	if a.o.Notice != nil {
+		if notice := a.o.Notice(); notice != "" {
+			text += notice + "\n"
+		}
+	}
+	writeText(w, http.StatusOK, text)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {
