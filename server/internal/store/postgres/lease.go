@@ -28,7 +28,7 @@ func (s *Store) PutLease(ctx context.Context, l store.Lease, e store.Entry) erro
 	if err := errors.Join(l.Check(), store.Change{Entries: []store.Entry{e}}.Check()); err != nil {
 		return fault.New(fault.Invalid, "lease cannot be stored").Because(err)
 	}
-	return s.transaction(ctx, "store lease", func(ctx context.Context, tx pgx.Tx) error {
+	return s.transaction(ctx, "store lease", writeTimeout, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, putLease, l.Tenant, l.Key, l.ID, l.Version, l.Purpose,
 			l.CreatedAt.UnixMicro(), l.ExpiresAt.UnixMicro(), l.MaxUses, microOrZero(l.RevokedAt))
 		if err != nil {

@@ -16,6 +16,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -152,13 +153,9 @@ func checkDurable(ctx context.Context, pool *pgxpool.Pool) error {
 func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	files, err := fs.Sub(migrations, "migrations")
+	p, err := provider(db)
 	if err != nil {
-		return fault.New(fault.Internal, "migrations are missing").Because(err)
-	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fault.New(fault.Internal, "migrations cannot be read").Because(err)
+		return err
 	}
 	have, known, err := p.GetVersions(ctx)
 	if err != nil {
@@ -172,6 +169,18 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
 		return unavailable("migrate schema", err)
 	}
 	return nil
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fault.New(fault.Internal, "migrations are missing").Because(err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "migrations cannot be read").Because(err)
+	}
+	return p, nil
 }
 
 // enter counts a call in, unless the store is closed; leave counts it out.

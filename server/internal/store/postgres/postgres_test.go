@@ -129,6 +129,9 @@ func TestStore(t *testing.T) {
 		{"CommitBreaks", testCommitBreaks},
 		{"WriteBreaks", testWriteBreaks},
 		{"Kill", testKill},
+		{"Copy", testCopy},
+		{"CopyMany", testCopyMany},
+		{"Reader", testReader},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
 	}

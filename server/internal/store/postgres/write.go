@@ -42,7 +42,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (seq int64, err erro
 	if err := c.Check(); err != nil {
 		return 0, err
 	}
-	err = s.transaction(ctx, "commit", func(ctx context.Context, tx pgx.Tx) error {
+	err = s.transaction(ctx, "commit", writeTimeout, func(ctx context.Context, tx pgx.Tx) error {
 		if err := put(ctx, tx, c.Puts); err != nil {
 			return err
 		}
@@ -56,13 +56,13 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (seq int64, err erro
 }
 
 // transaction stores what apply does, or nothing if it returns an error. Once
-// begun it does not end with ctx.
-func (s *Store) transaction(ctx context.Context, doing string, apply func(context.Context, pgx.Tx) error) error {
+// begun it does not end with ctx, but after limit.
+func (s *Store) transaction(ctx context.Context, doing string, limit time.Duration, apply func(context.Context, pgx.Tx) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
-	id, err := s.try(ctx, doing, apply)
+	id, err := s.try(ctx, doing, limit, apply)
 	if err == nil || id == "" {
 		return err
 	}
@@ -71,13 +71,13 @@ func (s *Store) transaction(ctx context.Context, doing string, apply func(contex
 
 // try returns the ID of the transaction if it cannot tell whether it was
 // committed.
-func (s *Store) try(ctx context.Context, doing string, apply func(context.Context, pgx.Tx) error) (id string, err error) {
+func (s *Store) try(ctx context.Context, doing string, limit time.Duration, apply func(context.Context, pgx.Tx) error) (id string, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return "", unavailable("connect", err)
 	}
 	defer conn.Release()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	tx, err := conn.Begin(ctx)
 	if err != nil {

@@ -131,13 +131,9 @@ func createFile(path string) error {
 // migrate brings the schema up to date. It writes nothing if there is nothing
 // to do, or if the schema is newer than this version knows.
 func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
+	p, err := provider(db)
 	if err != nil {
-		return fault.New(fault.Internal, "migrations are missing").Because(err)
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fault.New(fault.Internal, "migrations cannot be read").Because(err)
+		return err
 	}
 	have, known, err := p.GetVersions(ctx)
 	if err != nil {
@@ -151,6 +147,18 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return unavailable("migrate schema", err)
 	}
 	return nil
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fault.New(fault.Internal, "migrations are missing").Because(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "migrations cannot be read").Because(err)
+	}
+	return p, nil
 }
 
 // enter counts a call in, unless the store is closed; leave counts it out.

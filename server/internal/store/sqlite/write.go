@@ -205,13 +205,18 @@ func (w *writer) apply(c store.Change) (seq int64, err error) {
 		return 0, unavailable("number entries", err)
 	}
 	for i, e := range c.Entries {
-		_, err := w.statements[insertEntry].ExecContext(ctx, seq-n+1+int64(i), e.At.UnixMicro(), e.Tenant, e.Caller,
-			e.Action, e.Kind, e.RecordID, e.Name, []byte(e.Detail), e.Reason)
-		if err != nil {
+		e.Seq = seq - n + 1 + int64(i)
+		if err := w.insertEntry(ctx, e); err != nil {
 			return 0, unavailable("store entry", err)
 		}
 	}
 	return seq, nil
+}
+
+func (w *writer) insertEntry(ctx context.Context, e store.Entry) error {
+	_, err := w.statements[insertEntry].ExecContext(ctx, e.Seq, e.At.UnixMicro(), e.Tenant, e.Caller,
+		e.Action, e.Kind, e.RecordID, e.Name, []byte(e.Detail), e.Reason)
+	return err
 }
 
 func (w *writer) put(ctx context.Context, r store.Record) error {
