@@ -28,7 +28,10 @@ const localProvider = "local"
 type KMSFile struct {
 	Provider Setting `yaml:"provider"`
 	Watch    Setting `yaml:"watch"` // how often the provider is tried
-	AWS      struct {
+	Local    struct {
+		File Setting `yaml:"file"` // path or cred:NAME; missing means root.key in the data folder, made if it is not there
+	} `yaml:"local"`
+	AWS struct {
 		Key      Setting `yaml:"key"`
 		Region   Setting `yaml:"region"`
 		Endpoint Setting `yaml:"endpoint"`
@@ -56,6 +59,7 @@ type KMSFile struct {
 type kmsConfig struct {
 	provider string
 	watch    time.Duration
+	file     string          // of root keys; empty means that of the data folder
 	sections map[string]bool // that are there
 	aws      awskms.Config
 	gcp      gcpkms.Config
@@ -85,6 +89,9 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 		return read
 	}
 	c.provider = s.choice("kms.provider", "", f.Provider, localProvider, awskms.Name, gcpkms.Name, transit.Name, pkcs11.Name)
+	var err error
+	c.file, err = credential(may("local.file", f.Local.File))
+	s.check("kms.local.file", f.Local.File, err)
 	c.watch = s.duration("kms.watch", 0, f.Watch, defaultWatch, minWatch, maxWatch)
 	for name, isThere := range map[string]bool{
 		awskms.Name: f.AWS != KMSFile{}.AWS, gcpkms.Name: f.GCP != KMSFile{}.GCP,
@@ -107,6 +114,39 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 	return c
 }
 
+// credential returns the path of the file that text names: itself, or that of a
+// systemd credential.
+func credential(text string) (path string, err error) {
+	name, ok := strings.CutPrefix(text, "cred:")
+	switch dir := os.Getenv("CREDENTIALS_DIRECTORY"); {
+	case !ok:
+		return text, nil
+	case name == "" || name != filepath.Base(name):
+		return "", errors.New("want cred: and a name without slashes")
+	case dir == "":
+		return "", fmt.Errorf("credential %s: CREDENTIALS_DIRECTORY is not set", name)
+	default:
+		return filepath.Join(dir, name), nil
+	}
+}
+
+// rootKeyFile returns the path of the file of root keys.
+func (c Config) rootKeyFile() string {
+	if c.kms.file != "" {
+		return c.kms.file
+	}
+	return filepath.Join(c.Data, rootKeyFile)
+}
+
+// openFile opens the root keys in a file. Only the one in the data folder is
+// made if it is not there.
+func openFile(c Config, used []string) (*local.Wrapper, error) {
+	if c.kms.file != "" {
+		return local.Load(c.kms.file)
+	}
+	return local.LoadOrCreate(c.rootKeyFile(), used)
+}
+
 // reference returns what reads the secret that text names. One line feed at
 // the end of a file is left out.
 func reference(text string) (func() (secret.Bytes, error), error) {
@@ -126,16 +166,8 @@ func reference(text string) (func() (secret.Bytes, error), error) {
 	case "file":
 		return func() (secret.Bytes, error) { return readSecret(name) }, nil
 	case "cred":
-		if name != filepath.Base(name) {
-			return nil, errors.New("want cred: and a name without slashes")
-		}
-		return func() (secret.Bytes, error) {
-			dir := os.Getenv("CREDENTIALS_DIRECTORY")
-			if dir == "" {
-				return secret.Bytes{}, fmt.Errorf("credential %s: CREDENTIALS_DIRECTORY is not set", name)
-			}
-			return readSecret(filepath.Join(dir, name))
-		}, nil
+		path, err := credential(text)
+		return func() (secret.Bytes, error) { return readSecret(path) }, err
 	}
 	return nil, errors.New("want the name of a secret: env:NAME, file:PATH or cred:NAME") // and do not show it
 }
@@ -210,7 +242,7 @@ func (r *rootKeys) open(ctx context.Context, c Config, name string, used []strin
 	}
 	switch name {
 	case localProvider:
-		file, err := local.LoadOrCreate(filepath.Join(c.Data, rootKeyFile), ofFile(used))
+		file, err := openFile(c, ofFile(used))
 		r.file = file
 		return file, err
 	case awskms.Name:

@@ -142,6 +142,40 @@ func TestMoveRootKey(t *testing.T) {
 	}
 }
 
+// TestRootKeyElsewhere starts with the root key of an earlier start as a
+// systemd credential: it is used and followed there, and never made there.
+func TestRootKeyElsewhere(t *testing.T) {
+	data, credentials := t.TempDir(), t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	config := filepath.Join(data, "sealwright.yaml")
+	if err := os.WriteFile(config, []byte("kms:\n  local:\n    file: cred:root\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t, server.Config{Data: data, ConfigFile: config}); err == nil || !strings.Contains(err.Error(), filepath.Join(credentials, "root")) {
+		t.Errorf("start without the file: got %v", err)
+	}
+	s := servertest.StartConfig(t, server.Config{Data: data})
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	want := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`).Tag
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(data, "root.key"), filepath.Join(credentials, "root")); err != nil {
+		t.Fatal(err)
+	}
+	s = servertest.StartConfig(t, server.Config{Data: data, ConfigFile: config})
+	if got := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`).Tag; got != want {
+		t.Errorf("sign: got %s, want %s", got, want)
+	}
+	hangUp(t, s, "data keys are wrapped under the newest root key")
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(data, "root.key")); err == nil {
+		t.Error("a root key was made in the data folder")
+	}
+}
+
 // TestKMSAway has the key service go away and come back: the log and /readyz
 // say so, and the server stays ready.
 func TestKMSAway(t *testing.T) {
@@ -189,6 +223,7 @@ func TestKMSAway(t *testing.T) {
 }
 
 func TestKMSConfigRefuses(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	for _, c := range []struct {
 		name, text string
 		want       []string
@@ -201,6 +236,8 @@ func TestKMSConfigRefuses(t *testing.T) {
 		{"SecretInFile", "kms:\n  transit:\n    address: a\n    key: k\n    token: hvs.secret\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
 		{"NoName", "kms:\n  transit:\n    address: a\n    key: k\n    token: 'env:'\n", []string{"line 5: kms.transit.token: want the name of a secret"}},
 		{"CredentialElsewhere", "kms:\n  transit:\n    address: a\n    key: k\n    token: cred:../t\n", []string{"line 5: kms.transit.token: want cred: and a name without slashes"}},
+		{"LocalCredential", "kms:\n  local:\n    file: cred:a/b\n", []string{"line 3: kms.local.file: want cred: and a name without slashes"}},
+		{"NoCredentials", "kms:\n  local:\n    file: cred:root\n", []string{"line 3: kms.local.file: credential root: CREDENTIALS_DIRECTORY is not set"}},
 		{"WatchTooOften", "kms:\n  watch: 10ms\n", []string{"line 2: kms.watch: got 10ms, want 1s to 1h0m0s"}},
 		{"Unknown", "kms:\n  aws: {}\n", []string{"line 2: field aws not found"}},
 	} {

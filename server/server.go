@@ -147,7 +147,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	stopRotating := rotator{file: filepath.Join(c.Data, rootKeyFile), db: db, root: root, keys: keys, log: log}.start(ctx)
+	stopRotating := rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}.start(ctx)
 	defer stopRotating()
 	defer keepKeys(ctx, keys, log)()
 	if c.kms.provider != localProvider {
