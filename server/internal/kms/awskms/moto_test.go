@@ -19,7 +19,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
-	"github.com/sealwright/sealwright/server/internal/kms/kmstest"
+	"github.com/sealwright/sealwright/server/internal/peer"
 )
 
 // against is what moto is not: its ciphertexts are its own, it lets everybody
@@ -43,7 +43,7 @@ func findMoto(t *testing.T) string {
 		}
 	}
 	if path, err = exec.LookPath("moto_server"); err != nil {
-		kmstest.Missing(t, "needs moto_server (Python package moto[server]), which make test installs in .cache/moto")
+		peer.Missing(t, "needs moto_server (Python package moto[server]), which make test installs in .cache/moto")
 	}
 	return path
 }

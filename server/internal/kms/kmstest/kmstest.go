@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,16 +17,6 @@ import (
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
 )
-
-// Missing ends a test for which a real server is not there: it is skipped, or
-// fails if SEALWRIGHT_REQUIRE_PEERS is set, as it is under make test.
-func Missing(t *testing.T, reason string) {
-	t.Helper()
-	if os.Getenv("SEALWRIGHT_REQUIRE_PEERS") != "" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-}
 
 // Subject is a wrapper under test.
 type Subject struct {

@@ -11,8 +11,8 @@ import (
 	p11 "github.com/miekg/pkcs11"
 
 	"github.com/sealwright/sealwright/secret"
-	"github.com/sealwright/sealwright/server/internal/kms/kmstest"
 	"github.com/sealwright/sealwright/server/internal/kms/pkcs11"
+	"github.com/sealwright/sealwright/server/internal/peer"
 )
 
 const (
@@ -38,7 +38,7 @@ func module(t *testing.T) string {
 			return path
 		}
 	}
-	kmstest.Missing(t, "needs SoftHSM2 (package softhsm2), or the path of its library in SEALWRIGHT_PKCS11_MODULE")
+	peer.Missing(t, "needs SoftHSM2 (package softhsm2), or the path of its library in SEALWRIGHT_PKCS11_MODULE")
 	return ""
 }
 
@@ -58,7 +58,7 @@ func newToken(t *testing.T, make func(*testing.T, *p11.Ctx, p11.SessionHandle)) 
 	}
 	t.Setenv("SOFTHSM2_CONF", conf)
 	if _, err := exec.LookPath("softhsm2-util"); err != nil {
-		kmstest.Missing(t, "needs softhsm2-util (package softhsm2)")
+		peer.Missing(t, "needs softhsm2-util (package softhsm2)")
 	}
 	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", c.Token, "--pin", pin, "--so-pin", "654321").CombinedOutput()
 	if err != nil {
