@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"time"
@@ -19,6 +20,13 @@ const (
 	// settleTimeout is how long the server is asked what became of a COMMIT.
 	settleTimeout = 30 * time.Second
 )
+
+// begun leaves the token of a transaction and returns the transaction's number.
+// It takes a few old tokens away.
+const begun = `WITH old AS (
+		DELETE FROM outcomes WHERE token IN
+			(SELECT token FROM outcomes WHERE at < now() - interval '1 hour' LIMIT 8 FOR UPDATE SKIP LOCKED)
+	) INSERT INTO outcomes (token) VALUES ($1) RETURNING pg_current_xact_id()::text`
 
 const (
 	insertRecord = `INSERT INTO records (tenant, kind, name, id, format, version, doc) VALUES ($1, $2, $3, $4, $5, $6 + 1, $7)
@@ -62,16 +70,17 @@ func (s *Store) transaction(ctx context.Context, doing string, limit time.Durati
 		return err
 	}
 	defer s.leave()
-	id, err := s.try(ctx, doing, limit, apply)
+	token := rand.Text()
+	id, err := s.try(ctx, doing, token, limit, apply)
 	if err == nil || id == "" {
 		return err
 	}
-	return s.settle(doing, id, err)
+	return s.settle(doing, token, id, err)
 }
 
-// try returns the ID of the transaction if it cannot tell whether it was
+// try returns the number of the transaction if it cannot tell whether it was
 // committed.
-func (s *Store) try(ctx context.Context, doing string, limit time.Duration, apply func(context.Context, pgx.Tx) error) (id string, err error) {
+func (s *Store) try(ctx context.Context, doing, token string, limit time.Duration, apply func(context.Context, pgx.Tx) error) (id string, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return "", unavailable("connect", err)
@@ -83,7 +92,7 @@ func (s *Store) try(ctx context.Context, doing string, limit time.Duration, appl
 	if err != nil {
 		return "", unavailable("begin", err)
 	}
-	if err = tx.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&id); err != nil {
+	if err = tx.QueryRow(ctx, begun, token).Scan(&id); err != nil {
 		err = unavailable(doing, err)
 	} else {
 		err = apply(ctx, tx)
@@ -95,20 +104,25 @@ func (s *Store) try(ctx context.Context, doing string, limit time.Duration, appl
 	return id, tx.Commit(ctx)
 }
 
-// settle finds out whether a transaction was committed whose COMMIT ended with
-// cause, which may be no more than a lost answer.
-func (s *Store) settle(doing, id string, cause error) error {
+// settle finds out whether the transaction with this token and number was
+// committed, whose COMMIT ended with cause, which may be no more than a lost
+// answer. While a transaction of this number is under way, the answer may still
+// change.
+func (s *Store) settle(doing, token, id string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	for {
-		var status *string
-		err := s.pool.QueryRow(ctx, `SELECT pg_xact_status($1::text::xid8)`, id).Scan(&status)
+		var underWay, committed bool
+		// The first statement is evaluated before the second: what is no longer
+		// under way then has left its token, or never will.
+		err := s.pool.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::text::xid8) = 'in progress', false)`, id).Scan(&underWay)
+		if err == nil {
+			err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM outcomes WHERE token = $1)`, token).Scan(&committed)
+		}
 		switch {
-		case err == nil && status == nil:
-			return unavailable(doing+", the outcome is unknown", cause)
-		case err == nil && *status == "committed":
+		case err == nil && committed:
 			return nil
-		case err == nil && *status == "aborted":
+		case err == nil && !underWay:
 			return unavailable(doing, cause)
 		}
 		if sleep(ctx, 20*time.Millisecond) != nil {

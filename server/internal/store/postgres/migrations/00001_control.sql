@@ -31,6 +31,16 @@ CREATE TABLE log_head (
 ) WITH (fillfactor = 10);
 INSERT INTO log_head (one, seq, owner) VALUES (1, 0, '');
 
+-- A transaction leaves its token here, so that it can be found out what became
+-- of a COMMIT whose answer was lost. The number of the transaction alone does not
+-- tell: after a crash the server gives the numbers that it had not written out
+-- to other transactions.
+CREATE TABLE outcomes (
+    token text        COLLATE "C" PRIMARY KEY,
+    at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX outcomes_by_age ON outcomes (at);
+
 CREATE TABLE uses (
     tenant  text   COLLATE "C" NOT NULL,
     name    text   COLLATE "C" NOT NULL, -- of the key
