@@ -25,7 +25,7 @@ type Config struct {
 
 	Listen  string // host:port; port 0 takes a free one; default 127.0.0.1:8470
 	Data    string // folder, made if it is not there; default ./data
-	Store   string // sqlite (default), or memory, which forgets all keys at the end
+	Store   string // sqlite (default) in Data, sqlite:PATH, postgres://HOST/DATABASE, or memory, which forgets all keys at the end
 	Schemes string // folder of schemes beside the presets; empty means none
 
 	LogLevel  string // debug, info (default), warn or error
@@ -142,7 +142,9 @@ func (c Config) resolve() (Config, error) {
 	c.Listen = s.text("listen", c.Listen, f.Listen, defaultListen)
 	s.check("listen", f.Listen, checkAddress(c.Listen))
 	c.Data = s.text("data", c.Data, f.Data, defaultData)
-	c.Store = s.choice("store", c.Store, f.Store, "sqlite", "memory")
+	c.Store = s.text("store", c.Store, f.Store, "sqlite")
+	_, err := parsePlace(c.Store, c.Data)
+	s.check("store", f.Store, err)
 	c.Schemes = s.text("schemes", c.Schemes, f.Schemes, "")
 	c.LogLevel = s.choice("log.level", c.LogLevel, f.Log.Level, "info", "debug", "warn", "error")
 	c.LogFormat = s.choice("log.format", c.LogFormat, f.Log.Format, "auto", "json", "text")

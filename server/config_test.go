@@ -26,10 +26,18 @@ func TestConfigFileRefuses(t *testing.T) {
 		{"TwoDocuments", "data: a\n---\ndata: b\n", []string{"more than one document"}},
 		{"EmptyText", "listen: ''\n", []string{"line 1: listen: is empty"}},
 		{"AllAtOnce", "listen: 8470\nstore: postgres\nlog:\n  level: loud\n  format: xml\nlimits:\n  body: 1GB\n  batch_body: 65MiB\n  items: 0\n", []string{
-			`line 1: listen: got "8470", want host:port`, `line 2: store: got "postgres", want one of sqlite, memory`,
+			`line 1: listen: got "8470", want host:port`, `line 2: store: got "postgres", want sqlite, sqlite:PATH, memory or postgres://HOST/DATABASE`,
 			`line 4: log.level: got "loud"`, `line 5: log.format: got "xml"`, `line 7: limits.body: got "1GB"`,
 			`line 8: limits.batch_body: got 68157440, want 1024 to 67108864`, `line 9: limits.items: got 0, want 1 to 10000`,
 		}},
+		{"Store", "store: 'sqlite:'\n", []string{`line 1: store: got "sqlite", want sqlite, sqlite:PATH`}},
+		{"StoreIsNoURL", "store: postgres:keys\n", []string{`line 1: store: got "postgres", want sqlite, sqlite:PATH`}},
+		{"StoreIsBrokenURL", "store: postgres://a:b@[::1/keys\n", []string{`line 1: store: is not a URL`}},
+		{"StoreWithPassword", "store: postgres://a:secret@localhost/keys\n", []string{`line 1: store: has a password, which belongs into`}},
+		{"StoreWithPasswordInQuery", "store: postgres://localhost/keys?password=secret\n", []string{`line 1: store: has a password, which belongs into`}},
+		{"StoreBeyondThisMachine", "store: postgres://db.example.com/keys\n", []string{`line 1: store: has a host beyond this machine and sslmode "": add ?sslmode=verify-full`}},
+		{"StoreMayFallBack", "store: postgres://192.0.2.1:5432/keys?sslmode=prefer\n", []string{`line 1: store: has a host beyond this machine and sslmode "prefer"`}},
+		{"StoreOneOfSeveralHosts", "store: postgres:///keys?host=/run/pg,db.example.com\n", []string{`line 1: store: has a host beyond`}},
 		{"Port", "listen: localhost:http\n", []string{`line 1: listen: got port "http"`}},
 		{"PortTooLarge", "listen: localhost:65536\n", []string{`line 1: listen: got port "65536"`}},
 		{"Rejections", "limits:\n  diagnosis: 2 min\nrejections:\n  keep: 10001\n  body: 2MiB\n", []string{
@@ -49,7 +57,7 @@ func TestConfigFileRefuses(t *testing.T) {
 			}
 			err := server.CheckFile(file)
 			for _, want := range tt.want {
-				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "server.") {
+				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "server.") || strings.Contains(err.Error(), "secret") {
 					t.Errorf("got %v, want %s", err, want)
 				}
 			}
@@ -118,5 +126,21 @@ func TestConfigFileCounts(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(s.Data, "sealwright.db")); err == nil {
 		t.Error("the store is not memory")
+	}
+}
+
+func TestStorePlaces(t *testing.T) {
+	for _, text := range []string{
+		"sqlite", "memory", "sqlite:a b.db", "sqlite:/var/lib/keys.db", "postgres://localhost/keys", "postgresql://127.0.0.1:5433/keys",
+		"postgres://u@[::1]:5432/keys", "postgres:///keys", "postgres:///keys?host=/run/postgresql&user=u",
+		"postgres://db.example.com/keys?sslmode=verify-full", "postgres://a.example.com,b.example.com/keys?sslmode=disable",
+	} {
+		file := filepath.Join(t.TempDir(), "sealwright.yaml")
+		if err := os.WriteFile(file, []byte("store: '"+text+"'\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.CheckFile(file); err != nil {
+			t.Errorf("%s: got %v", text, err)
+		}
 	}
 }

@@ -23,8 +23,6 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/rest"
-	"github.com/sealwright/sealwright/server/internal/store/memory"
-	"github.com/sealwright/sealwright/server/internal/store/sqlite"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
 )
 
@@ -84,15 +82,13 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := untilLost(ctx, db)
+	defer stop()
 	err = serve(ctx, c, listener, db, known)
-	return errors.Join(err, db.Close())
-}
-
-func openStore(ctx context.Context, c Config) (database, error) {
-	if c.Store == "memory" {
-		return memory.New(), nil
+	if errors.Is(context.Cause(ctx), errLost) {
+		err = errors.Join(errLost, err)
 	}
-	return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
+	return errors.Join(err, db.Close())
 }
 
 // openKeys opens the root key and the keys.

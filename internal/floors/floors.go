@@ -92,7 +92,7 @@ func House() Rules {
 			"server/internal/store/storetest":  Nouns,
 			"server/internal/kms":              Nouns,
 			"server/internal/kms/kmstest":      Nouns,
-			"server/internal/peer":             Nouns,
+			"internal/peer":                    Nouns,
 			"cmd/sealwright/internal/rawhttp":  Nouns,
 			"cmd/sealwright/internal/terminal": Nouns,
 			"cmd/sealwright/internal/finding":  Nouns,

@@ -19,7 +19,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
-	"github.com/sealwright/sealwright/server/internal/peer"
+	"github.com/sealwright/sealwright/internal/peer"
 )
 
 // against is what moto is not: its ciphertexts are its own, it lets everybody

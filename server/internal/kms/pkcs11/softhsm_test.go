@@ -10,9 +10,9 @@ import (
 
 	p11 "github.com/miekg/pkcs11"
 
+	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/kms/pkcs11"
-	"github.com/sealwright/sealwright/server/internal/peer"
 )
 
 const (

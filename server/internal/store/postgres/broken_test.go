@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/fault"
-	"github.com/sealwright/sealwright/server/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
 )

@@ -35,14 +35,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// settings are those of every connection. A transaction whose client is gone
-// must not keep others from the number of the last entry.
-var settings = map[string]string{
-	"application_name":                    "sealwright",
-	"idle_in_transaction_session_timeout": "15s",
-	"lock_timeout":                        "15s",
-	"timezone":                            "UTC",
-}
+// configure is run on every connection. A transaction whose client is gone must
+// not keep others from the number of the last entry, and what is acknowledged
+// must be on the disk. They are no parameters of the connection, because
+// PgBouncer refuses those that it does not know.
+const configure = `SELECT set_config('idle_in_transaction_session_timeout', '15s', false), set_config('lock_timeout', '15s', false),
+	CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END`
 
 // Options of a store. The zero value works.
 type Options struct {
@@ -112,13 +110,11 @@ func connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "address of the database cannot be used").Because(err)
 	}
-	for name, value := range settings {
-		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
-			config.ConnConfig.RuntimeParams[name] = value
-		}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "sealwright"
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+		_, err := c.Exec(ctx, configure)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/fault"
-	"github.com/sealwright/sealwright/server/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/fault"
-	"github.com/sealwright/sealwright/server/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sealwright/sealwright/server/internal/peer"
+	"github.com/sealwright/sealwright/internal/peer"
 )
 
 // What was committed survives a crash of the server, and what was not does not.
