@@ -73,8 +73,8 @@ func StartPostgres(t testing.TB) *Postgres {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	p.Start(t)
 	t.Cleanup(func() { p.Crash(t) })
+	p.Start(t)
 	return p
 }
 
@@ -93,7 +93,8 @@ func findPostgres() (string, error) {
 	if len(candidates) == 0 {
 		return "", errors.New("needs PostgreSQL (initdb on PATH, in /usr/lib/postgresql or in SEALWRIGHT_POSTGRES_BIN), which make test installs")
 	}
-	return filepath.Dir(candidates[len(candidates)-1]), nil
+	path, err := filepath.EvalSymlinks(candidates[len(candidates)-1]) // the others are beside it
+	return filepath.Dir(path), err
 }
 
 func unprivileged() (*syscall.Credential, error) {

@@ -156,25 +156,35 @@ func (h *hold) keep(ctx context.Context, conn *pgx.Conn, last time.Time) {
 			_ = conn.Close(context.WithoutCancel(ctx)) // nothing is under way
 		}
 	}()
-	limit := h.time * 2 / 3
-	for sleep(ctx, h.time/beats) == nil {
+	pause, limit := h.time/beats, h.time*2/3
+	for {
+		left := limit - time.Since(last)
+		if left <= 0 {
+			close(h.lost)
+			return
+		}
+		if sleep(ctx, min(pause, left)) != nil {
+			return
+		}
 		sent := time.Now()
 		var ours bool
 		var err error
-		if conn, ours, err = h.beat(ctx, conn, limit-time.Since(last)); err == nil && ours {
-			last = sent
-		}
-		if err == nil && !ours || ctx.Err() == nil && time.Since(last) >= limit {
+		conn, ours, err = h.beat(ctx, conn, min(pause, limit-time.Since(last)))
+		switch {
+		case err == nil && !ours:
 			close(h.lost)
 			return
+		case err == nil:
+			last = sent
 		}
 	}
 }
 
 // beat returns whether the place is still ours, and the connection for the next
-// time, nil after an error.
-func (h *hold) beat(ctx context.Context, conn *pgx.Conn, left time.Duration) (*pgx.Conn, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, left)
+// time, nil after an error. A connection that does not answer is given up early
+// enough to try another one.
+func (h *hold) beat(ctx context.Context, conn *pgx.Conn, limit time.Duration) (*pgx.Conn, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if conn == nil {
 		var err error
