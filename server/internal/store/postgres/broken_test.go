@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -171,6 +172,29 @@ func testCommitBreaks(t *testing.T, p *peer.Postgres) {
 		}
 		if fate(x.next.Load()) != pass {
 			t.Errorf("%s: the proxy saw no COMMIT", tt.name)
+		}
+	}
+}
+
+// What became of a transaction is known by its token, whatever the server says
+// of its number: after a crash it may not have given it yet, or to another one.
+func testSettle(t *testing.T, p *peer.Postgres) {
+	address := p.NewDatabase(t)
+	s := open(t, address)
+	conn := raw(t, address)
+	exec(t, conn, `INSERT INTO outcomes (token) VALUES ('stored')`)
+	var id string
+	if err := conn.QueryRow(t.Context(), `SELECT pg_current_xact_id()::text`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("answer lost")
+	for name, number := range map[string]string{"InTheFuture": "9000000000000000000", "OfAnother": id, "TooOld": "3"} {
+		err := s.Settle("lost", number, cause)
+		if !errors.Is(err, fault.Unavailable) || !errors.Is(err, cause) || strings.Contains(err.Error(), "unknown") {
+			t.Errorf("%s, not stored: got %v, want kind unavailable, and not that it is unknown", name, err)
+		}
+		if err := s.Settle("stored", number, cause); err != nil {
+			t.Errorf("%s, stored: got %v", name, err)
 		}
 	}
 }

@@ -123,7 +123,7 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 	err := conn.QueryRow(ctx, `SELECT to_regclass('holder') IS NOT NULL`).Scan(&exists)
 	if err == nil && !exists {
 		_, err = conn.Exec(ctx, createHolder)
-		if isUniqueViolation(err) { // another process makes it at the same time
+		if hasCode(err, uniqueViolation) { // another process makes it at the same time
 			_, err = conn.Exec(ctx, createHolder)
 		}
 	}
@@ -133,9 +133,14 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func isUniqueViolation(err error) bool {
+// uniqueViolation is the code of the error of a second row of the same key, also
+// in the tables that PostgreSQL has about tables.
+const uniqueViolation = "23505"
+
+// hasCode reports whether err is an error of the server with this code.
+func hasCode(err error, code string) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == "23505"
+	return errors.As(err, &e) && e.Code == code
 }
 
 // claim puts next in the place of old and reports whether that was still there.

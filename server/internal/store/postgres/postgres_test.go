@@ -129,6 +129,7 @@ func TestStore(t *testing.T) {
 		{"CommitBreaks", testCommitBreaks},
 		{"WriteBreaks", testWriteBreaks},
 		{"Kill", testKill},
+		{"Settle", testSettle},
 		{"Copy", testCopy},
 		{"CopyMany", testCopyMany},
 		{"Reader", testReader},

@@ -28,6 +28,10 @@ const begun = `WITH old AS (
 			(SELECT token FROM outcomes WHERE at < now() - interval '1 hour' LIMIT 8 FOR UPDATE SKIP LOCKED)
 	) INSERT INTO outcomes (token) VALUES ($1) RETURNING pg_current_xact_id()::text`
 
+// notYetGiven is the code of the error of pg_xact_status for the number of a
+// transaction in the future.
+const notYetGiven = "22023"
+
 const (
 	insertRecord = `INSERT INTO records (tenant, kind, name, id, format, version, doc) VALUES ($1, $2, $3, $4, $5, $6 + 1, $7)
 		ON CONFLICT (tenant, kind, name) DO NOTHING`
@@ -116,6 +120,9 @@ func (s *Store) settle(doing, token, id string, cause error) error {
 		// The first statement is evaluated before the second: what is no longer
 		// under way then has left its token, or never will.
 		err := s.pool.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::text::xid8) = 'in progress', false)`, id).Scan(&underWay)
+		if hasCode(err, notYetGiven) {
+			underWay, err = false, nil // nor does the server remember that it gave it
+		}
 		if err == nil {
 			err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM outcomes WHERE token = $1)`, token).Scan(&committed)
 		}
