@@ -51,6 +51,14 @@ type Options struct {
 	Wrapper Wrapper
 	Now     func() time.Time // nil means time.Now
 
+	// Usable returns why what is in memory must not be used now, and nil if it
+	// may: it could be too old to know of a revocation. The error is of kind
+	// [fault.Unavailable]. nil means that it always may. Current reports whether
+	// what is not in memory does not exist; nil means that it never does.
+	// Both are called for each signature and must be fast.
+	Usable  func() error
+	Current func() bool
+
 	// Nodes says when a new version may sign; nil means that there are no other
 	// nodes. PromoteAfter is the time after which it signs in any case; 0 means
 	// [DefaultPromote].
@@ -89,6 +97,9 @@ type Service struct {
 	uses                             UseStore   // nil if there is none
 	leases                           LeaseStore // nil if there is none
 
+	usable  func() error
+	current func() bool
+
 	flush sync.Mutex // held while uses are stored, or added up
 
 	mu       sync.Mutex
@@ -105,7 +116,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
-		nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
+		usable: o.Usable, current: o.Current, nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
 	if s.now == nil {
@@ -197,9 +208,18 @@ func RootKeyIDs(ctx context.Context, st Store) ([]string, error) {
 }
 
 // Get returns a key. It reads memory only. The error is of kind
-// [fault.NotFound] also for a deleted key.
+// [fault.NotFound] also for a deleted key, and [fault.Unavailable] if what is
+// in memory must not be used, or is not known to be all.
 func (s *Service) Get(tenant, name string) (*Key, error) {
+	if s.usable != nil {
+		if err := s.usable(); err != nil {
+			return nil, err
+		}
+	}
 	k := s.keys.get(tenant, name)
+	if k == nil && s.current != nil && !s.current() {
+		return nil, fault.New(fault.Unavailable, "this node does not know whether key %q exists, since it does not reach the database", name)
+	}
 	if k == nil || k.Deleted {
 		return nil, noKey(name)
 	}
