@@ -22,8 +22,13 @@ type Fault struct {
 
 type key struct{ tenant, kind, name string }
 
-// Store is a store in memory. Get one from [New].
+// Store is a store in memory. Get one from [New]. Several services may share
+// it, as several nodes share a database.
 type Store struct {
+	// Now is the clock of the beats of nodes; nil means time.Now. It must not
+	// change once the store is used.
+	Now func() time.Time
+
 	mu      sync.Mutex
 	closed  bool
 	records map[key]store.Record
@@ -31,11 +36,12 @@ type Store struct {
 	faults  []Fault
 	uses    []store.Use
 	leases  map[key]store.Lease // by tenant, name of the key, and ID
+	nodes   map[string]store.Node
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}}
+	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}, nodes: map[string]store.Node{}}
 }
 
 // Fail breaks the next commits, one for each fault. Commits that would be

@@ -142,6 +142,7 @@ func testConformance(t *testing.T, p *peer.Postgres) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, p.NewDatabase(t)) })
 	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, open(t, p.NewDatabase(t))) })
 	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, open(t, p.NewDatabase(t))) })
+	t.Run("Head", func(t *testing.T) { storetest.RunHead(t, open(t, p.NewDatabase(t))) })
 }
 
 // Both databases have the same tables and columns, beside those that say which

@@ -73,6 +73,15 @@ func (s *Store) Tail(ctx context.Context, afterSeq int64, limit int) ([]store.En
 		`SELECT `+entryColumns+` FROM entries WHERE seq > $1 ORDER BY seq LIMIT $2`, afterSeq, limit)
 }
 
+// Head implements storetest.Nodes.
+func (s *Store) Head(ctx context.Context) (int64, error) {
+	page, err := query(ctx, s, "read the end of the log", pgx.RowTo[int64], `SELECT seq FROM log_head`)
+	if err != nil {
+		return 0, err
+	}
+	return page[0], nil
+}
+
 func scanEntry(row pgx.CollectableRow) (store.Entry, error) {
 	var e store.Entry
 	var at int64

@@ -70,6 +70,18 @@ func (s *Store) Tail(ctx context.Context, afterSeq int64, limit int) ([]store.En
 	return page, nil
 }
 
+// Head is that of storetest.Nodes.
+func (s *Store) Head(ctx context.Context) (seq int64, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	if err := s.read.QueryRowContext(ctx, `SELECT seq FROM log_head`).Scan(&seq); err != nil {
+		return 0, unavailable("read the end of the log", err)
+	}
+	return seq, nil
+}
+
 func scanEntry(rows *sql.Rows) (store.Entry, error) {
 	var e store.Entry
 	var at int64
