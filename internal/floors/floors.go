@@ -99,6 +99,7 @@ func House() Rules {
 			"cmd/sealwright/internal/draft":    Nouns,
 
 			"server/internal/custody": Services,
+			"server/internal/follow":  Services,
 
 			"server/internal/store/memory":   Adapters,
 			"server/internal/store/sqlite":   Adapters,

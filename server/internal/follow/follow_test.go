@@ -1,0 +1,240 @@
+package follow_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sealwright/sealwright/server/internal/follow"
+	"github.com/sealwright/sealwright/server/internal/store"
+	"github.com/sealwright/sealwright/server/internal/store/memory"
+)
+
+var errAway = errors.New("away")
+
+// log is a store that is away when a test wants.
+type log struct {
+	*memory.Store
+	away  error
+	slow  time.Duration // of each Tail
+	tails int
+}
+
+func (l *log) Tail(ctx context.Context, after int64, limit int) ([]store.Entry, error) {
+	l.tails++
+	if l.slow > 0 {
+		select {
+		case <-time.After(l.slow):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if l.away != nil {
+		return nil, l.away
+	}
+	return l.Store.Tail(ctx, after, limit)
+}
+
+// add commits n entries, each a change of its own.
+func (l *log) add(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		c := store.Change{Entries: []store.Entry{{At: time.Now(), Caller: "test", Action: "test"}}}
+		if _, err := l.Commit(t.Context(), c); err != nil {
+			t.Fatalf("Commit: %v", err)
+		}
+	}
+}
+
+// reader remembers what it has seen, and fails when a test wants.
+type reader struct {
+	seqs  []int64
+	fail  error
+	calls int
+}
+
+func (r *reader) apply(_ context.Context, page []store.Entry) error {
+	r.calls++
+	if r.fail != nil {
+		return r.fail
+	}
+	for _, e := range page {
+		r.seqs = append(r.seqs, e.Seq)
+	}
+	return nil
+}
+
+// upTo returns from, from+1 and so on to last.
+func upTo(from, last int64) []int64 {
+	var s []int64
+	for ; from <= last; from++ {
+		s = append(s, from)
+	}
+	return s
+}
+
+func start(t *testing.T, l *follow.Loop) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, r := &log{Store: memory.New()}, &reader{}
+		l.add(t, 3)
+		loop := follow.New(l, 2, time.Now(), r.apply)
+		stop := start(t, loop)
+		defer stop()
+		synctest.Wait()
+		if want := upTo(3, 3); !slices.Equal(r.seqs, want) || loop.Seq() != 3 {
+			t.Errorf("at the start: got %v and seq %d, want %v", r.seqs, loop.Seq(), want)
+		}
+		l.add(t, 3*follow.Page+1) // in one look
+		time.Sleep(follow.DefaultEvery)
+		synctest.Wait()
+		if want := upTo(3, 3*follow.Page+4); !slices.Equal(r.seqs, want) {
+			t.Errorf("after many: got %d entries up to %d, want %d", len(r.seqs), loop.Seq(), len(want))
+		}
+		if age := time.Since(loop.Heard()); age != 0 {
+			t.Errorf("heard %v ago, want now", age)
+		}
+		calls := r.calls
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if r.calls != calls {
+			t.Errorf("nothing new: Apply was called %d times", r.calls-calls)
+		}
+	})
+}
+
+// While the store is away nothing is applied and nothing counts as heard; the
+// looks become rare. Afterwards everything comes.
+func TestStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, r := &log{Store: memory.New()}, &reader{}
+		var last error
+		loop := follow.New(l, 0, time.Now(), r.apply)
+		loop.Report, loop.Rand = func(err error) { last = err }, func() float64 { return 0 }
+		stop := start(t, loop)
+		defer stop()
+		synctest.Wait()
+		heard := loop.Heard()
+		l.add(t, 2)
+		l.away, l.tails = errAway, 0
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !errors.Is(last, errAway) || len(r.seqs) != 0 || !loop.Heard().Equal(heard) {
+			t.Errorf("while it is away: got error %v, %d entries, heard %v later", last, len(r.seqs), loop.Heard().Sub(heard))
+		}
+		if l.tails < 29 || l.tails > 40 { // every 2 s, more often in the beginning
+			t.Errorf("looked %d times in a minute", l.tails)
+		}
+		l.away = nil
+		time.Sleep(follow.MaxPause)
+		synctest.Wait()
+		if last != nil || !slices.Equal(r.seqs, upTo(1, 2)) {
+			t.Errorf("when it is back: got error %v, entries %v", last, r.seqs)
+		}
+	})
+}
+
+// A store that does not answer is given up, so that the next look can have
+// another connection.
+func TestStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{Store: memory.New(), slow: time.Hour}
+		var last error
+		loop := follow.New(l, 0, time.Now())
+		loop.Report = func(err error) { last = err }
+		defer start(t, loop)()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !errors.Is(last, context.DeadlineExceeded) || l.tails < 5 {
+			t.Errorf("got error %v after %d looks", last, l.tails)
+		}
+	})
+}
+
+// What was committed while a slow look was under way does not count as heard.
+func TestHeardFromBeforeTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{Store: memory.New(), slow: 3 * time.Second}
+		began := time.Now()
+		loop := follow.New(l, 0, time.Time{})
+		if err := loop.CatchUp(t.Context()); err != nil {
+			t.Fatalf("CatchUp: %v", err)
+		}
+		if !loop.Heard().Equal(began) {
+			t.Errorf("heard %v after the beginning", loop.Heard().Sub(began))
+		}
+	})
+}
+
+// A consumer that fails keeps the cursor where it is, for all of them.
+func TestApplyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{Store: memory.New()}
+		first, second := &reader{}, &reader{fail: errAway}
+		l.add(t, 2)
+		loop := follow.New(l, 0, time.Now(), first.apply, second.apply)
+		heard := loop.Heard()
+		defer start(t, loop)()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if loop.Seq() != 0 || !loop.Heard().Equal(heard) {
+			t.Errorf("got seq %d, heard %v later, want nothing", loop.Seq(), loop.Heard().Sub(heard))
+		}
+		second.fail = nil
+		l.add(t, 1)
+		time.Sleep(follow.MaxPause)
+		synctest.Wait()
+		if !slices.Equal(second.seqs, upTo(1, 3)) || loop.Seq() != 3 {
+			t.Errorf("got %v, seq %d", second.seqs, loop.Seq())
+		}
+		if got := slices.Compact(slices.Sorted(slices.Values(first.seqs))); !slices.Equal(got, upTo(1, 3)) {
+			t.Errorf("the first one got %v", got)
+		}
+	})
+}
+
+func TestCatchUpFails(t *testing.T) {
+	l := &log{Store: memory.New(), away: errAway}
+	if err := follow.New(l, 7, time.Now()).CatchUp(t.Context()); !errors.Is(err, errAway) {
+		t.Errorf("got %v, want %v", err, errAway)
+	}
+}
+
+func TestPause(t *testing.T) {
+	const every = 250 * time.Millisecond
+	tests := []struct {
+		name     string
+		every    time.Duration
+		failures int
+		u        float64
+		want     time.Duration
+	}{
+		{"First", every, 1, 0, every},
+		{"Second", every, 2, 0, 2 * every},
+		{"HalfIsChance", every, 2, 0.5, 375 * time.Millisecond},
+		{"Longest", every, 4, 0, follow.MaxPause},
+		{"NoOverflow", every, 1_000_000, 0, follow.MaxPause},
+		{"SlowerThanTheLongest", time.Minute, 9, 0, time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := follow.Pause(tt.every, tt.failures, tt.u); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
