@@ -42,7 +42,7 @@ const (
 )
 
 // system is who does what nobody asked for.
-var system = access.Caller{ID: "system", Tenant: access.DefaultTenant, Roles: []access.Role{access.Admin}}
+var system = access.System(access.DefaultTenant)
 
 // database is what the server needs of its store.
 type database interface {

@@ -38,11 +38,33 @@ func (s *Service) commit(ctx context.Context, c store.Change) error {
 	return err
 }
 
-// allow is [access.Allow]; a refusal leaves an entry.
+// allow decides about an action on the named key of the tenant of caller, on
+// what is not a key if the name is empty. A refusal leaves an entry.
 func (s *Service) allow(ctx context.Context, caller access.Caller, action access.Action, name string) error {
-	err := access.Allow(caller, action, caller.Tenant, name)
-	if err != nil {
-		return s.refuse(ctx, caller, action, name, err)
+	return s.decide(ctx, caller, action, s.target(caller.Tenant, name))
+}
+
+// target is a key as decisions see it.
+func (s *Service) target(tenant, name string) access.Target {
+	t := access.Target{Tenant: tenant, Key: name}
+	if k := s.keys.get(tenant, name); k != nil {
+		t.Purpose = k.Purpose
+	}
+	return t
+}
+
+// allowSome is [access.AllowSome]; a refusal leaves an entry.
+func (s *Service) allowSome(ctx context.Context, caller access.Caller, action access.Action) error {
+	if err := access.AllowSome(caller, action); err != nil {
+		return s.refuse(ctx, caller, action, "", err)
+	}
+	return nil
+}
+
+// decide is [access.Allow]; a refusal leaves an entry.
+func (s *Service) decide(ctx context.Context, caller access.Caller, action access.Action, t access.Target) error {
+	if err := access.Allow(caller, action, t); err != nil {
+		return s.refuse(ctx, caller, action, t.Key, err)
 	}
 	return nil
 }

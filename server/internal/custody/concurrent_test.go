@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/store"
@@ -33,7 +34,7 @@ func TestNoStoreCall(t *testing.T) {
 	k.Verify(tag, version, []byte("m"))
 	k.Verify(tag, 0, []byte("n"))
 	_, _ = s.Get(tenant, "unknown")
-	_, _, _ = s.List(tenant, "", 10)
+	_, _, _ = s.List(admin, access.KeyRead, "", 10)
 	if st.calls != 0 {
 		t.Errorf("got %d store calls, want 0", st.calls)
 	}
@@ -181,7 +182,7 @@ func TestCreateInOneService(t *testing.T) {
 			t.Errorf("Get: %v", err)
 		}
 	}
-	if keys, _, err := s.List(tenant, "", custody.MaxList); err != nil || len(keys) != n || s.Count() != n {
+	if keys, _, err := s.List(admin, access.KeyRead, "", custody.MaxList); err != nil || len(keys) != n || s.Count() != n {
 		t.Errorf("List: got %d keys, %v and Count %d, want %d", len(keys), err, s.Count(), n)
 	}
 }
@@ -317,7 +318,7 @@ func TestChangeWhileListing(t *testing.T) {
 				if _, err := h.Create(t.Context(), admin, custody.CreateKey{Name: name}); err != nil {
 					t.Errorf("Create: %v", err)
 				}
-				keys, _, err := h.List(tenant, "", custody.MaxList)
+				keys, _, err := h.List(admin, access.KeyRead, "", custody.MaxList)
 				if err != nil || keys[len(keys)-1].Name != "stays" {
 					t.Errorf("List: got %d keys, %v", len(keys), err)
 				}

@@ -104,7 +104,11 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 	if err != nil {
 		return nil, err
 	}
-	if err := s.allow(ctx, caller, access.KeyCreate, in.Name); err != nil {
+	action := access.KeyCreate
+	if in.Imported || !in.Material.IsZero() {
+		action = access.KeyImport
+	}
+	if err := s.decide(ctx, caller, action, access.Target{Tenant: caller.Tenant, Key: in.Name, Purpose: in.Purpose}); err != nil {
 		return nil, err
 	}
 	part := s.keys.part(in.Name)

@@ -207,7 +207,18 @@ func RootKeyIDs(ctx context.Context, st Store) ([]string, error) {
 	return ids, nil
 }
 
-// Get returns a key. It reads memory only. The error is of kind
+// Find returns a key of the tenant of caller if it may do action to it. It
+// reads memory only. The error is of kind [fault.Denied], whether there is such
+// a key or not, or that of [Service.Get]. A refusal leaves no entry: signing
+// would write to the store.
+func (s *Service) Find(caller access.Caller, action access.Action, name string) (*Key, error) {
+	if err := access.Allow(caller, action, s.target(caller.Tenant, name)); err != nil {
+		return nil, err
+	}
+	return s.Get(caller.Tenant, name)
+}
+
+// Get returns a key to who has decided already. It reads memory only. The error is of kind
 // [fault.NotFound] also for a deleted key, and [fault.Unavailable] if what is
 // in memory must not be used, or is not known to be all.
 func (s *Service) Get(tenant, name string) (*Key, error) {
@@ -236,15 +247,21 @@ func noKey(name string) error {
 // MaxList is the most keys that one [Service.List] returns.
 const MaxList = 1000
 
-// List returns up to limit keys of tenant, sorted by name, whose names come
-// after the given one, and the name to go on after, which is empty at the end.
-// Deleted keys are left out. It reads memory only. A limit outside 1 to
-// [MaxList] is of kind [fault.Invalid].
-func (s *Service) List(tenant, after string, limit int) ([]*Key, string, error) {
+// List returns up to limit keys of the tenant of caller to which it may do
+// action, sorted by name, whose names come after the given one, and the name to
+// go on after, which is empty at the end. Deleted keys are left out. It reads
+// memory only. A limit outside 1 to [MaxList] is of kind [fault.Invalid], and
+// one for whom there can be no such key of kind [fault.Denied].
+func (s *Service) List(caller access.Caller, action access.Action, after string, limit int) ([]*Key, string, error) {
 	if limit < 1 || limit > MaxList {
 		return nil, "", fault.New(fault.Invalid, "limit is %d, want 1 to %d", limit, MaxList)
 	}
-	page := s.keys.list(tenant, after, limit+1)
+	if err := access.AllowSome(caller, action); err != nil {
+		return nil, "", err
+	}
+	page := s.keys.list(caller.Tenant, after, limit+1, func(k *Key) bool {
+		return access.Allow(caller, action, access.Target{Tenant: k.Tenant, Key: k.Name, Purpose: k.Purpose}) == nil
+	})
 	if len(page) <= limit {
 		return page, "", nil
 	}

@@ -71,8 +71,7 @@ func (s *Service) stepKey(ctx context.Context, k *Key) error {
 	if err != nil {
 		return wrap(err, "ask nodes about key %q", k.Name)
 	}
-	caller := access.Caller{ID: "system", Tenant: k.Tenant, Roles: []access.Role{access.Admin}}
-	_, err = s.change(ctx, caller, access.KeyRotate, k.Name, 0, func(e *edit) error {
+	_, err = s.change(ctx, access.System(k.Tenant), access.KeyRotate, k.Name, 0, func(e *edit) error {
 		if e.alive() != nil {
 			e.notes = nil // deleted a moment ago: it is left as it is
 			return nil

@@ -49,7 +49,7 @@ type offer struct {
 // The private key never leaves this process, and ends with it. More than 16
 // offers at a time are of kind [fault.Unavailable].
 func (s *Service) OfferImport(ctx context.Context, caller access.Caller) (ImportOffer, error) {
-	if err := s.allow(ctx, caller, access.KeyCreate, ""); err != nil {
+	if err := s.allowSome(ctx, caller, access.KeyImport); err != nil {
 		return ImportOffer{}, err
 	}
 	if err := s.roomForImport(); err != nil {
@@ -97,7 +97,7 @@ func (s *Service) roomForImport() error {
 // could be asked a million times. An offer that is unknown, expired or used is
 // of kind [fault.NotFound], a text that does not open of kind [fault.Invalid].
 func (s *Service) UnwrapImport(ctx context.Context, caller access.Caller, id string, wrapped []byte) (secret.Bytes, error) {
-	if err := s.allow(ctx, caller, access.KeyCreate, ""); err != nil {
+	if err := s.allowSome(ctx, caller, access.KeyImport); err != nil {
 		return secret.Bytes{}, err
 	}
 	s.mu.Lock()
@@ -144,7 +144,7 @@ func (s *Service) AddRecipient(ctx context.Context, caller access.Caller, name, 
 	if err != nil {
 		return Recipient{}, err
 	}
-	if err := s.allow(ctx, caller, access.KeyReveal, name); err != nil {
+	if err := s.allow(ctx, caller, access.RecipientAdd, ""); err != nil {
 		return Recipient{}, err
 	}
 	prior, err := s.store.Load(ctx, caller.Tenant, kindRecipient, name)
@@ -162,7 +162,7 @@ func (s *Service) AddRecipient(ctx context.Context, caller access.Caller, name, 
 	if err != nil {
 		return Recipient{}, err
 	}
-	e := s.entry(caller, "recipient.add", r, detail{"fingerprint": fingerprint(der)})
+	e := s.entry(caller, string(access.RecipientAdd), r, detail{"fingerprint": fingerprint(der)})
 	if err := s.commit(ctx, store.Change{Puts: []store.Record{r}, Entries: []store.Entry{e}}); err != nil {
 		return Recipient{}, wrap(err, "add recipient %q", name)
 	}
@@ -231,7 +231,7 @@ func parseRecipient(r store.Record) (Recipient, error) {
 
 // Recipients returns all recipients of the tenant, sorted by name.
 func (s *Service) Recipients(ctx context.Context, caller access.Caller) ([]Recipient, error) {
-	if err := s.allow(ctx, caller, access.KeyRead, ""); err != nil {
+	if err := s.allow(ctx, caller, access.RecipientRead, ""); err != nil {
 		return nil, err
 	}
 	list := []Recipient{}
@@ -251,7 +251,10 @@ func (s *Service) Recipients(ctx context.Context, caller access.Caller) ([]Recip
 
 // RemoveRecipient forgets the key of a recipient. What was sent stays sent.
 func (s *Service) RemoveRecipient(ctx context.Context, caller access.Caller, name string) error {
-	r, err := s.recipient(ctx, caller, name)
+	if err := s.allow(ctx, caller, access.RecipientRemove, ""); err != nil {
+		return err
+	}
+	r, err := s.recipient(ctx, caller.Tenant, name)
 	if err != nil {
 		return err
 	}
@@ -259,19 +262,16 @@ func (s *Service) RemoveRecipient(ctx context.Context, caller access.Caller, nam
 	if err != nil {
 		return err
 	}
-	e := s.entry(caller, "recipient.remove", r, nil)
+	e := s.entry(caller, string(access.RecipientRemove), r, nil)
 	return wrap(s.commit(ctx, store.Change{Puts: []store.Record{next}, Entries: []store.Entry{e}}), "remove recipient %q", name)
 }
 
 // recipient loads the record of a recipient who is not removed.
-func (s *Service) recipient(ctx context.Context, caller access.Caller, name string) (store.Record, error) {
+func (s *Service) recipient(ctx context.Context, tenant, name string) (store.Record, error) {
 	if !ValidName(name) {
 		return store.Record{}, noRecipient(name)
 	}
-	if err := s.allow(ctx, caller, access.KeyReveal, name); err != nil {
-		return store.Record{}, err
-	}
-	r, err := s.store.Load(ctx, caller.Tenant, kindRecipient, name)
+	r, err := s.store.Load(ctx, tenant, kindRecipient, name)
 	if fault.KindOf(err) == fault.NotFound {
 		err = noRecipient(name)
 	}
@@ -298,7 +298,7 @@ func (s *Service) Export(ctx context.Context, caller access.Caller, name, to str
 	if !ValidName(name) {
 		return Exported{}, noKey(name)
 	}
-	if err := s.allow(ctx, caller, access.KeyReveal, name); err != nil {
+	if err := s.allow(ctx, caller, access.KeyExport, name); err != nil {
 		return Exported{}, err
 	}
 	k, err := s.Get(caller.Tenant, name)
@@ -310,7 +310,7 @@ func (s *Service) Export(ctx context.Context, caller access.Caller, name, to str
 			return Exported{}, err
 		}
 	} else if !k.Exportable {
-		return Exported{}, s.refuse(ctx, caller, access.KeyReveal, name, fault.New(fault.Denied, "key %q is not exportable", name))
+		return Exported{}, s.refuse(ctx, caller, access.KeyExport, name, fault.New(fault.Denied, "key %q is not exportable", name))
 	}
 	if version == 0 {
 		version = k.Signing
@@ -319,7 +319,7 @@ func (s *Service) Export(ctx context.Context, caller access.Caller, name, to str
 	if err != nil {
 		return Exported{}, k.absent(version, err)
 	}
-	r, err := s.recipient(ctx, caller, to)
+	r, err := s.recipient(ctx, caller.Tenant, to)
 	if err != nil {
 		return Exported{}, err
 	}
@@ -335,7 +335,7 @@ func (s *Service) Export(ctx context.Context, caller access.Caller, name, to str
 	if derive != "" {
 		about["context"] = derive
 	}
-	e := s.entry(caller, "key.export", store.Record{Tenant: k.Tenant, Kind: kindKey, Name: k.Name}, about)
+	e := s.entry(caller, string(access.KeyExport), store.Record{Tenant: k.Tenant, Kind: kindKey, Name: k.Name}, about)
 	if err := s.commit(ctx, store.Change{Entries: []store.Entry{e}}); err != nil {
 		return Exported{}, wrap(err, "export key %q", name)
 	}

@@ -26,7 +26,7 @@ import (
 var (
 	start = time.Date(2026, 11, 3, 4, 5, 6, 789012345, time.UTC)
 	admin = access.Administrator()
-	other = access.Caller{ID: "other", Tenant: "other", Roles: []access.Role{access.Admin}}
+	other = access.TenantAdministrator("other", "other")
 )
 
 const tenant = access.DefaultTenant
@@ -110,7 +110,7 @@ type description struct {
 
 func describe(t *testing.T, s *custody.Service, tenant string) []description {
 	t.Helper()
-	keys, _, err := s.List(tenant, "", custody.MaxList)
+	keys, _, err := s.List(admin, access.KeyRead, "", custody.MaxList)
 	if err != nil {
 		t.Fatalf("List: %v", err)
 	}

@@ -53,7 +53,7 @@ type LeaseTerms struct {
 // [fault.NotFound], [fault.Denied], [fault.Invalid], or [fault.Unavailable] if
 // the store keeps no leases.
 func (s *Service) Lease(ctx context.Context, caller access.Caller, name string, terms LeaseTerms) (store.Lease, secret.Bytes, error) {
-	k, err := s.leased(ctx, caller, access.KeySign, name)
+	k, err := s.leased(ctx, caller, access.LeaseCreate, name)
 	if err != nil {
 		return store.Lease{}, secret.Bytes{}, err
 	}
@@ -80,7 +80,7 @@ func (s *Service) Lease(ctx context.Context, caller access.Caller, name string, 
 	if l.Purpose != "" {
 		about["purpose"] = l.Purpose
 	}
-	if err := s.leases.PutLease(ctx, l, s.leaseEntry(caller, "lease.create", l, about)); err != nil {
+	if err := s.leases.PutLease(ctx, l, s.leaseEntry(caller, string(access.LeaseCreate), l, about)); err != nil {
 		return store.Lease{}, secret.Bytes{}, wrap(err, "lease key %q", name)
 	}
 	return l, material, nil
@@ -128,7 +128,7 @@ func (s *Service) Leases(ctx context.Context, caller access.Caller, name, afterI
 	if limit < 1 || limit >= store.MaxList {
 		return nil, "", fault.New(fault.Invalid, "limit is %d, want 1 to %d", limit, store.MaxList-1)
 	}
-	k, err := s.leased(ctx, caller, access.KeyRead, name)
+	k, err := s.leased(ctx, caller, access.LeaseRead, name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -142,7 +142,7 @@ func (s *Service) Leases(ctx context.Context, caller access.Caller, name, afterI
 
 // FindLease returns a lease of a key, or an error of kind [fault.NotFound].
 func (s *Service) FindLease(ctx context.Context, caller access.Caller, name, id string) (store.Lease, error) {
-	k, err := s.leased(ctx, caller, access.KeyRead, name)
+	k, err := s.leased(ctx, caller, access.LeaseRead, name)
 	if err != nil {
 		return store.Lease{}, err
 	}
@@ -159,7 +159,7 @@ func (s *Service) lease(ctx context.Context, k *Key, id string) (store.Lease, er
 // RevokeLease refuses a lease from now on. One that is revoked already, or has
 // expired, is left as it is.
 func (s *Service) RevokeLease(ctx context.Context, caller access.Caller, name, id string) error {
-	k, err := s.leased(ctx, caller, access.KeySign, name)
+	k, err := s.leased(ctx, caller, access.LeaseRevoke, name)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *Service) RevokeLease(ctx context.Context, caller access.Caller, name, i
 		return nil
 	}
 	l.RevokedAt = now
-	return wrap(s.leases.PutLease(ctx, l, s.leaseEntry(caller, "lease.revoke", l, nil)), "revoke lease of key %q", name)
+	return wrap(s.leases.PutLease(ctx, l, s.leaseEntry(caller, string(access.LeaseRevoke), l, nil)), "revoke lease of key %q", name)
 }
 
 // VerifyLease returns the lease and nil if tag is the full tag of message by

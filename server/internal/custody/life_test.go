@@ -129,7 +129,7 @@ func TestDelete(t *testing.T) {
 	wantKind(t, "Delete again", h.Delete(t.Context(), admin, "a", 0), fault.NotFound)
 	_, err = h.Reveal(t.Context(), admin, "a")
 	wantKind(t, "Reveal", err, fault.NotFound)
-	if keys, _, err := h.List(tenant, "", 10); err != nil || len(keys) != 1 || keys[0].Name != "b" || h.Count() != 1 {
+	if keys, _, err := h.List(admin, access.KeyRead, "", 10); err != nil || len(keys) != 1 || keys[0].Name != "b" || h.Count() != 1 {
 		t.Errorf("List: got %v, %v and Count %d, want only b", keys, err, h.Count())
 	}
 	if _, ok := k.Verify(tag, 0, []byte("m")); !ok {
@@ -252,7 +252,7 @@ func TestList(t *testing.T) {
 			{"", 2, "ab", "b"}, {"b", 1, "d", "d"}, {"b", 2, "de", ""}, {"c", 5, "de", ""}, {"e", 1, "", ""},
 			{"", 4, "abde", ""}, {"", 3, "abd", "d"}, {"aaa", 1, "b", "b"}, {"\xff", 1, "", ""},
 		} {
-			keys, next, err := s.List(tenant, tt.after, tt.limit)
+			keys, next, err := s.List(admin, access.KeyRead, tt.after, tt.limit)
 			var got strings.Builder
 			for _, k := range keys {
 				got.WriteString(k.Name)
@@ -263,10 +263,10 @@ func TestList(t *testing.T) {
 		}
 	}
 	for _, limit := range []int{-1, 0, custody.MaxList + 1} {
-		_, _, err := h.List(tenant, "", limit)
+		_, _, err := h.List(admin, access.KeyRead, "", limit)
 		wantKind(t, fmt.Sprintf("limit %d", limit), err, fault.Invalid)
 	}
-	if keys, next, err := h.List("nobody", "", 10); err != nil || len(keys) != 0 || next != "" {
+	if keys, next, err := h.List(access.TenantAdministrator("n", "nobody"), access.KeyRead, "", 10); err != nil || len(keys) != 0 || next != "" {
 		t.Errorf("List of no tenant: got %v, %q, %v", keys, next, err)
 	}
 }

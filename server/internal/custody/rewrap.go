@@ -13,7 +13,7 @@ import (
 // Afterwards older root keys are needed only for older copies of the store. If
 // it fails half-way, it may be repeated.
 func (s *Service) Rewrap(ctx context.Context, caller access.Caller) (n int, err error) {
-	if err := access.Allow(caller, access.RootRewrap, access.DefaultTenant, ""); err != nil {
+	if err := access.Allow(caller, access.RootRewrap, access.Target{}); err != nil {
 		return 0, s.refuse(ctx, caller, access.RootRewrap, "", err)
 	}
 	err = each(ctx, s.store, "", kindDataKey, func(r store.Record) error {

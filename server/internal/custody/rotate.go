@@ -154,7 +154,7 @@ func (e *edit) schedule(next *Schedule) error {
 // Promote lets a pending version sign before all nodes are known to have it.
 // The error is of kind [fault.Conflict] if it is not pending.
 func (s *Service) Promote(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyRotate, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyPromote, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		return e.promote(v, false)
 	})
 }
@@ -163,7 +163,7 @@ func (s *Service) Promote(ctx context.Context, caller access.Caller, name string
 // without a successor: that is [Rotation.RevokeCurrent], and otherwise of kind
 // [fault.Conflict].
 func (s *Service) Revoke(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyRotate, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyRevoke, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		if v.State.Signs() {
 			return e.conflict(keyring.ErrTransition,
 				"version %d of key %q signs: rotate with revoke_current, which revokes it and lets a new one sign", version, name)
@@ -174,7 +174,7 @@ func (s *Service) Revoke(ctx context.Context, caller access.Caller, name string,
 
 // Retire archives a version: it verifies nothing until it is restored.
 func (s *Service) Retire(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyRotate, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyRetire, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		return e.happen(v, keyring.Retire)
 	})
 }
@@ -183,7 +183,7 @@ func (s *Service) Retire(ctx context.Context, caller access.Caller, name string,
 // of the default length. One that is to be destroyed is of kind
 // [fault.Conflict].
 func (s *Service) RestoreVersion(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyRotate, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyRestore, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		if !v.DestroyAt.IsZero() {
 			return e.conflict(keyring.ErrTransition, "version %d of key %q is to be destroyed: cancel that first", version, name)
 		}
@@ -196,7 +196,7 @@ func (s *Service) RestoreVersion(ctx context.Context, caller access.Caller, name
 // revoked version is removed. Once that is over, the material goes by itself,
 // or with a second call. In between it is of kind [fault.Conflict].
 func (s *Service) Destroy(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyDelete, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyDestroy, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		switch {
 		case v.DestroyAt.IsZero():
 			return e.happen(v, keyring.ScheduleDestroy)
@@ -211,7 +211,7 @@ func (s *Service) Destroy(ctx context.Context, caller access.Caller, name string
 // CancelDestroy breaks off the waiting period of [Service.Destroy]. Without
 // one it is of kind [fault.Conflict].
 func (s *Service) CancelDestroy(ctx context.Context, caller access.Caller, name string, ifVersion int64, version int, why string) (*Key, error) {
-	return s.changeVersion(ctx, caller, access.KeyDelete, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
+	return s.changeVersion(ctx, caller, access.KeyDestroy, name, ifVersion, version, why, func(e *edit, v *versionDoc) error {
 		if v.DestroyAt.IsZero() {
 			return e.conflict(keyring.ErrTransition, "version %d of key %q is not about to be destroyed", version, name)
 		}
@@ -260,7 +260,7 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, name string
 	if err := checkWhy(why); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, caller, access.KeyDelete, name, 0, func(e *edit) error {
+	return s.change(ctx, caller, access.KeyRestore, name, 0, func(e *edit) error {
 		if e.doc.DeletedAt.IsZero() {
 			return e.conflict(keyring.ErrTransition, "key %q is not deleted", name)
 		}

@@ -97,8 +97,9 @@ func alive(k *Key) int64 {
 	return 1
 }
 
-// list returns up to limit keys that are not deleted, with names after after.
-func (s *snapshot) list(tenant, after string, limit int) []*Key {
+// list returns up to limit keys that are not deleted and that f takes, with
+// names after after.
+func (s *snapshot) list(tenant, after string, limit int, f func(*Key) bool) []*Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	names := s.names[tenant]
@@ -111,7 +112,7 @@ func (s *snapshot) list(tenant, after string, limit int) []*Key {
 		if len(page) == limit {
 			break
 		}
-		if k := s.get(tenant, name); !k.Deleted {
+		if k := s.get(tenant, name); !k.Deleted && f(k) {
 			page = append(page, k)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/store"
 )
@@ -95,7 +96,7 @@ func TestFlushManyKeys(t *testing.T) {
 	if err := h.Flush(t.Context()); err != nil {
 		t.Fatalf("Flush: %v", err)
 	}
-	keys, _, _ := h.List(tenant, "", custody.MaxList)
+	keys, _, _ := h.List(admin, access.KeyRead, "", custody.MaxList)
 	for _, k := range keys {
 		if uses, err := h.store.Uses(t.Context(), tenant, k.Name); err != nil || len(uses) != 1 || uses[0].Count != 1 {
 			t.Fatalf("%s: got %v, %v", k.Name, uses, err)

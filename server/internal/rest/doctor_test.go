@@ -223,7 +223,7 @@ func TestDoctorOfAnotherTenant(t *testing.T) {
 		admin := o.Authenticate
 		o.Authenticate = func(s string) (access.Caller, bool) {
 			if s == "other" {
-				return access.Caller{ID: "other", Tenant: "other", Roles: []access.Role{access.Admin}}, true
+				return access.TenantAdministrator("other", "other"), true
 			}
 			return admin(s)
 		}

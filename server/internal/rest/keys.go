@@ -167,14 +167,11 @@ type listInput struct {
 func (a *API) listKeys(ctx context.Context, in *listInput) (*struct{ Body api.KeyList }, error) {
 	x := exchangeOf(ctx)
 	tenant := x.caller.Tenant
-	if err := access.Allow(x.caller, access.KeyRead, tenant, ""); err != nil {
-		return nil, a.fails(ctx, err)
-	}
 	after, err := a.openCursor(tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := a.o.Keys.List(tenant, after, in.Limit)
+	page, next, err := a.o.Keys.List(x.caller, access.KeyRead, after, in.Limit)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
@@ -220,10 +217,7 @@ func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
 func (a *API) named(ctx context.Context, action access.Action, name string) (*custody.Key, error) {
 	x := exchangeOf(ctx)
 	x.op.Key = loggableKey(name)
-	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
-		return nil, a.fails(ctx, err)
-	}
-	k, err := a.o.Keys.Get(x.caller.Tenant, name)
+	k, err := a.o.Keys.Find(x.caller, action, name)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}

@@ -34,7 +34,7 @@ type createLeaseInput struct {
 }
 
 func (a *API) createLease(ctx context.Context, in *createLeaseInput) (*leaseAnswer, error) {
-	k, err := a.named(ctx, access.KeySign, in.Name)
+	k, err := a.named(ctx, access.LeaseCreate, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ type listLeasesInput struct {
 }
 
 func (a *API) listLeases(ctx context.Context, in *listLeasesInput) (*struct{ Body api.LeaseList }, error) {
-	k, err := a.named(ctx, access.KeyRead, in.Name)
+	k, err := a.named(ctx, access.LeaseRead, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ type leaseInput struct {
 }
 
 func (a *API) getLease(ctx context.Context, in *leaseInput) (*leaseAnswer, error) {
-	k, err := a.named(ctx, access.KeyRead, in.Name)
+	k, err := a.named(ctx, access.LeaseRead, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (a *API) getLease(ctx context.Context, in *leaseInput) (*leaseAnswer, error
 }
 
 func (a *API) revokeLease(ctx context.Context, in *leaseInput) (*struct{}, error) {
-	if _, err := a.named(ctx, access.KeySign, in.Name); err != nil {
+	if _, err := a.named(ctx, access.LeaseRevoke, in.Name); err != nil {
 		return nil, err
 	}
 	if err := a.o.Keys.RevokeLease(ctx, exchangeOf(ctx).caller, in.Name, in.ID); err != nil {

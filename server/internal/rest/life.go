@@ -36,12 +36,12 @@ func (a *API) lifeOperations(skin huma.API) {
 		action            access.Action
 		do                versionChange
 	}{
-		{"promote", "promote", "Let a pending version sign before all nodes are known to have it", access.KeyRotate, keys.Promote},
-		{"revoke", "revoke", "Refuse a version for good, at once", access.KeyRotate, keys.Revoke},
-		{"retire", "retire", "Archive a version: it verifies nothing until it is restored", access.KeyRotate, keys.Retire},
-		{"restore", "restore", "Let a retired version verify for another grace period", access.KeyRotate, keys.RestoreVersion},
-		{"destroy", "destroy", "Begin the waiting period after which the secret of a retired or revoked version is removed", access.KeyDelete, keys.Destroy},
-		{"destroy.cancel", "destroy/cancel", "Break off the waiting period", access.KeyDelete, keys.CancelDestroy},
+		{"promote", "promote", "Let a pending version sign before all nodes are known to have it", access.KeyPromote, keys.Promote},
+		{"revoke", "revoke", "Refuse a version for good, at once", access.KeyRevoke, keys.Revoke},
+		{"retire", "retire", "Archive a version: it verifies nothing until it is restored", access.KeyRetire, keys.Retire},
+		{"restore", "restore", "Let a retired version verify for another grace period", access.KeyRestore, keys.RestoreVersion},
+		{"destroy", "destroy", "Begin the waiting period after which the secret of a retired or revoked version is removed", access.KeyDestroy, keys.Destroy},
+		{"destroy.cancel", "destroy/cancel", "Break off the waiting period", access.KeyDestroy, keys.CancelDestroy},
 	} {
 		huma.Register(skin, op("versions."+o.id, http.MethodPost, version+o.path, o.summary, http.StatusOK),
 			func(ctx context.Context, in *versionInput) (*keyAnswer, error) {

@@ -46,14 +46,11 @@ func (a *API) verify(x *exchange) error {
 func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind, error) {
 	name := x.r.PathValue("name")
 	x.op.Key = loggableKey(name)
-	if err := access.Allow(x.caller, action, x.caller.Tenant, name); err != nil {
-		return nil, 0, err
-	}
-	kind, err := kindOf(x.r.Header)
+	key, err := a.o.Keys.Find(x.caller, action, name)
 	if err != nil {
 		return nil, 0, err
 	}
-	key, err := a.o.Keys.Get(x.caller.Tenant, name)
+	kind, err := kindOf(x.r.Header)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -36,6 +36,7 @@ type rejection struct {
 	id, tenant          string
 	at, now             time.Time // when, and at which time it was verified
 	scheme, key, keyID  string
+	purpose             string // of the key
 	params              scheme.Params
 	reason, detail      string
 	message             sealwright.Message
@@ -126,7 +127,9 @@ func (r *rejections) newest() uint64 {
 
 // visible returns which rejections the caller may see.
 func visible(c access.Caller) func(*rejection) bool {
-	return func(e *rejection) bool { return access.Allow(c, access.RequestDiagnose, e.tenant, e.key) == nil }
+	return func(e *rejection) bool {
+		return access.Allow(c, access.RequestDiagnose, access.Target{Tenant: e.tenant, Key: e.key, Purpose: e.purpose}) == nil
+	}
 }
 
 // rejectionOperations registers the view of rejected requests.
@@ -148,7 +151,7 @@ const rejectionCursor = "rejection/"
 
 func (a *API) listRejections(ctx context.Context, in *rejectionListInput) (*struct{ Body api.RejectionList }, error) {
 	x := exchangeOf(ctx)
-	if err := access.Allow(x.caller, access.RequestDiagnose, x.caller.Tenant, ""); err != nil {
+	if err := access.AllowSome(x.caller, access.RequestDiagnose); err != nil {
 		return nil, a.fails(ctx, err)
 	}
 	before := a.rejections.newest()
@@ -200,7 +203,7 @@ func (a *API) getRejection(ctx context.Context, in *rejectionInput) (*struct{ Bo
 
 // rejection finds one that the caller may see and notes it for the log.
 func (a *API) rejection(x *exchange, id string) (*rejection, error) {
-	if err := access.Allow(x.caller, access.RequestDiagnose, x.caller.Tenant, ""); err != nil {
+	if err := access.AllowSome(x.caller, access.RequestDiagnose); err != nil {
 		return nil, err
 	}
 	e := a.rejections.get(id, visible(x.caller))

@@ -181,7 +181,7 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 	if !v.Valid {
 		x.op.Outcome = "invalid"
 		a.rejections.add(rejection{
-			id: x.op.RequestID, tenant: w.key.Tenant, at: x.op.Start, now: w.now, scheme: in.Body.Scheme, key: w.key.Name, keyID: in.Body.KeyID,
+			id: x.op.RequestID, tenant: w.key.Tenant, at: x.op.Start, now: w.now, scheme: in.Body.Scheme, key: w.key.Name, purpose: w.key.Purpose, keyID: in.Body.KeyID,
 			params: w.params, reason: string(v.Reason), detail: v.Detail, message: w.message,
 		})
 	}

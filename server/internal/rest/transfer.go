@@ -35,7 +35,7 @@ type exportInput struct {
 }
 
 func (a *API) exportKey(ctx context.Context, in *exportInput) (*struct{ Body api.ExportedKey }, error) {
-	k, err := a.named(ctx, access.KeyReveal, in.Name)
+	k, err := a.named(ctx, access.KeyExport, in.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func admin(tenant string) access.Caller {
-	return access.Caller{ID: "admin", Tenant: tenant, Roles: []access.Role{access.Admin}}
+	return access.TenantAdministrator("admin", tenant)
 }
 
 // interrupted is a wrapper that fails once it has wrapped left times.
