@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// Durations are texts of a number and a unit, one or more: 90s, 12h, 1h30m.
+// Durations are texts that [ParseDuration] reads: 90s, 12h, 1h30m, 30d.
 
 // RotateKey is the body of POST /v1/keys/{name}/rotate, which may be left out.
 type RotateKey struct {

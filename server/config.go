@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sealwright/sealwright/api"
 )
 
 // Config says how a server runs. The zero value works: it serves on
@@ -43,7 +45,8 @@ type Config struct {
 	Stderr  io.Writer         // for the log; nil means os.Stderr
 	Ready   func(addr string) // called once with the address when requests are answered; nil means nothing
 
-	kms kmsConfig // of the file only
+	kms  kmsConfig // of the file only, like the next
+	keys keysConfig
 }
 
 // Bounds and defaults of the settings.
@@ -63,7 +66,8 @@ const (
 
 // File is the form of the configuration file. Every member may be missing or
 // empty.
-// Sizes are bytes, or a number with KiB or MiB; times are a number with ms or s.
+// Sizes are bytes, or a number with KiB or MiB; times are those of
+// [api.ParseDuration].
 //
 //	listen: 127.0.0.1:8470
 //	data: ./data
@@ -80,6 +84,11 @@ const (
 //	rejections:
 //	  keep: 0
 //	  body: 64KiB
+//	keys:
+//	  grace: 7d
+//	  destroy_wait: 7d
+//	  promote_after: 5m
+//	  serve_without_kms: 24h
 type File struct {
 	Listen  Setting `yaml:"listen"`
 	Data    Setting `yaml:"data"`
@@ -99,7 +108,8 @@ type File struct {
 		Keep Setting `yaml:"keep"`
 		Body Setting `yaml:"body"`
 	} `yaml:"rejections"`
-	KMS KMSFile `yaml:"kms"`
+	Keys KeysFile `yaml:"keys"`
+	KMS  KMSFile  `yaml:"kms"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -118,32 +128,21 @@ func (s *Setting) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// CheckFile returns nil if the configuration file at path can be used, and all
-// errors in it with their lines otherwise.
-func CheckFile(path string) error {
-	_, err := Config{ConfigFile: path}.resolve()
-	return err
-}
-
 // resolve fills in the file and the defaults, and checks every setting. The
 // error has all faults, one a line.
-func (c Config) resolve() (Config, error) {
-	var f File
-	if c.ConfigFile != "" {
-		text, err := os.ReadFile(c.ConfigFile)
-		if err != nil {
-			return c, fmt.Errorf("read configuration: %w", err)
-		}
-		if f, err = parseFile(text); err != nil {
-			return c, fmt.Errorf("configuration file %s:\n%w", c.ConfigFile, err)
-		}
+func (c Config) resolve() (Config, error) { return c.resolveInto(new(settings)) }
+
+func (c Config) resolveInto(s *settings) (Config, error) {
+	s.file = c.ConfigFile
+	f, err := s.read()
+	if err != nil {
+		return c, err
 	}
-	s := settings{file: c.ConfigFile}
 	c.Listen = s.text("listen", c.Listen, f.Listen, defaultListen)
 	s.check("listen", f.Listen, checkAddress(c.Listen))
 	c.Data = s.text("data", c.Data, f.Data, defaultData)
 	c.Store = s.text("store", c.Store, f.Store, "sqlite")
-	_, err := parsePlace(c.Store, c.Data)
+	_, err = parsePlace(c.Store, c.Data)
 	s.check("store", f.Store, err)
 	c.Schemes = s.text("schemes", c.Schemes, f.Schemes, "")
 	c.LogLevel = s.choice("log.level", c.LogLevel, f.Log.Level, "info", "debug", "warn", "error")
@@ -157,7 +156,12 @@ func (c Config) resolve() (Config, error) {
 	if total := int64(c.Rejections) * c.RejectedBody; total > maxRejectedBytes {
 		s.check("rejections.keep", f.Rejections.Keep, fmt.Errorf("got %d of %d bytes, want at most %d bytes together", c.Rejections, c.RejectedBody, maxRejectedBytes))
 	}
+	c.keys = s.keys(f.Keys)
 	c.kms = s.kms(f.KMS)
+	if c.kms.watch > c.keys.withoutKMS && len(s.errs) == 0 {
+		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",
+			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.withoutKMS)))
+	}
 	if c.Version == "" {
 		c.Version = "devel"
 	}
@@ -167,8 +171,38 @@ func (c Config) resolve() (Config, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
-	return c, errors.Join(s.errs...)
+	if len(s.errs) > 0 {
+		return c, s.errs
+	}
+	return c, nil
 }
+
+// read reads the file, if there is one.
+func (s *settings) read() (File, error) {
+	if s.file == "" {
+		return File{}, nil
+	}
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		return File{}, fmt.Errorf("read configuration: %w", err)
+	}
+	f, err := parseFile(text)
+	if err == nil {
+		return f, nil
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		e := ConfigError{File: s.file, Err: errors.New(line)}
+		if at := atLine.FindStringSubmatch(line); at != nil {
+			e.Line, _ = strconv.Atoi(at[1]) // digits
+			e.Err = errors.New(at[2])
+		}
+		s.errs = append(s.errs, e)
+	}
+	return File{}, s.errs
+}
+
+// atLine is how the decoder says where an error is.
+var atLine = regexp.MustCompile(`^line ([0-9]{1,9}): (.*)$`)
 
 // parseFile reads YAML strictly: unknown and repeated names are errors.
 func parseFile(text []byte) (File, error) {
@@ -199,35 +233,51 @@ func parseFile(text []byte) (File, error) {
 // goType is what the decoder tells of types of this program.
 var goType = regexp.MustCompile(` (in type|into) .*$`)
 
-// settings collects what is wrong.
+// settings collects what holds and what is wrong.
 type settings struct {
-	file string
-	errs []error
+	file      string
+	errs      ConfigErrors
+	effective []EffectiveSetting
 }
 
 // check notes err, with the place of the setting if it came from the file.
 func (s *settings) check(name string, from Setting, err error) {
-	switch {
-	case err == nil:
-	case from.Line > 0:
-		s.errs = append(s.errs, fmt.Errorf("%s line %d: %s: %w", s.file, from.Line, name, err))
-	default:
-		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
+	if err == nil {
+		return
 	}
+	e := ConfigError{Setting: name, Err: err}
+	if from.Line > 0 {
+		e.File, e.Line = s.file, from.Line
+	}
+	s.errs = append(s.errs, e)
+}
+
+// holds notes what holds for a setting, unless that is nothing.
+func (s *settings) holds(name, value string, from Setting) {
+	if value == "" {
+		return
+	}
+	e := EffectiveSetting{Name: name, Value: value, From: "default"}
+	if from.Line > 0 {
+		e.From = fmt.Sprintf("line %d", from.Line)
+	}
+	s.effective = append(s.effective, e)
 }
 
 // text returns the first value that is set: the caller's, the file's, the
 // default.
 func (s *settings) text(name, set string, from Setting, fallback string) string {
+	v := from.Text
 	switch {
 	case set != "":
-		return set
+		v = set
 	case from.Line == 0:
-		return fallback
+		v = fallback
 	case from.Text == "":
 		s.check(name, from, errors.New("is empty"))
 	}
-	return from.Text
+	s.holds(name, v, from)
+	return v
 }
 
 // choice is text with one of a few values, the first of which is the default.
@@ -240,39 +290,41 @@ func (s *settings) choice(name, set string, from Setting, values ...string) stri
 }
 
 func (s *settings) number(name string, set int64, from Setting, fallback, least, most int64) int64 {
-	n := set
-	if set == 0 {
-		if from.Line == 0 {
-			return fallback
+	return bounded(s, name, set, from, fallback, least, most, parseSize, func(n int64) string { return strconv.FormatInt(n, 10) })
+}
+
+func (s *settings) duration(name string, set time.Duration, from Setting, fallback, least, most time.Duration) time.Duration {
+	return bounded(s, name, set, from, fallback, least, most, func(text string) (time.Duration, error) {
+		d, err := api.ParseDuration(text)
+		if err != nil {
+			return d, fmt.Errorf("got %q, %w", text, err)
 		}
+		return d, nil
+	}, api.FormatDuration)
+}
+
+// bounded returns the caller's number, the file's, or the default, which must
+// be from least to most.
+func bounded[T int64 | time.Duration](s *settings, name string, set T, from Setting, fallback, least, most T,
+	parse func(string) (T, error), format func(T) string,
+) T {
+	n := set
+	switch {
+	case set != 0:
+	case from.Line == 0:
+		n = fallback
+	default:
 		var err error
-		if n, err = parseSize(from.Text); err != nil {
+		if n, err = parse(from.Text); err != nil {
 			s.check(name, from, err)
 			return fallback
 		}
 	}
 	if n < least || n > most {
-		s.check(name, from, fmt.Errorf("got %d, want %d to %d", n, least, most))
+		s.check(name, from, fmt.Errorf("got %s, want %s to %s", format(n), format(least), format(most)))
 	}
+	s.holds(name, format(n), from)
 	return n
-}
-
-func (s *settings) duration(name string, set time.Duration, from Setting, fallback, least, most time.Duration) time.Duration {
-	d := set
-	if set == 0 {
-		if from.Line == 0 {
-			return fallback
-		}
-		var err error
-		if d, err = time.ParseDuration(from.Text); err != nil {
-			s.check(name, from, fmt.Errorf("got %q, want a number with ms or s", from.Text))
-			return fallback
-		}
-	}
-	if d < least || d > most {
-		s.check(name, from, fmt.Errorf("got %v, want %v to %v", d, least, most))
-	}
-	return d
 }
 
 func parseSize(text string) (int64, error) {

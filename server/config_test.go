@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server"
@@ -41,12 +43,18 @@ func TestConfigFileRefuses(t *testing.T) {
 		{"Port", "listen: localhost:http\n", []string{`line 1: listen: got port "http"`}},
 		{"PortTooLarge", "listen: localhost:65536\n", []string{`line 1: listen: got port "65536"`}},
 		{"Rejections", "limits:\n  diagnosis: 2 min\nrejections:\n  keep: 10001\n  body: 2MiB\n", []string{
-			`line 2: limits.diagnosis: got "2 min", want a number with ms or s`, `line 4: rejections.keep: got 10001, want 0 to 10000`,
+			`line 2: limits.diagnosis: got "2 min", want a number with a unit, such as 30s, 15m, 72h or 30d`, `line 4: rejections.keep: got 10001, want 0 to 10000`,
 			`line 5: rejections.body: got 2097152, want 1024 to 1048576`,
 		}},
 		{"RejectionsTogether", "rejections:\n  keep: 1025\n  body: 1MiB\n", []string{"line 2: rejections.keep: got 1025 of 1048576 bytes, want at most 1073741824"}},
 		{"DiagnosisTooLong", "limits:\n  diagnosis: 31s\n", []string{"line 2: limits.diagnosis: got 31s, want 10ms to 30s"}},
 		{"DiagnosisWithoutUnit", "limits:\n  diagnosis: 2\n", []string{`line 2: limits.diagnosis: got "2"`}},
+		{"Keys", "keys:\n  grace: 0s\n  destroy_wait: 59m\n  promote_after: 25h\n  serve_without_kms: 31d\n", []string{
+			"line 2: keys.grace: got 0s, want 1s to 1830d", "line 3: keys.destroy_wait: got 59m, want 1h to 366d",
+			"line 4: keys.promote_after: got 1d1h, want 10s to 1d", "line 5: keys.serve_without_kms: got 31d, want 1m to 30d",
+		}},
+		{"ServeWithoutKMSForever", "keys:\n  serve_without_kms: 0\n", []string{"line 2: keys.serve_without_kms: got 0s, want 1m to 30d"}},
+		{"WatchIsLonger", "keys:\n  serve_without_kms: 1m\nkms:\n  watch: 61s\n", []string{"line 4: kms.watch: got 1m1s, want at most keys.serve_without_kms, 1m"}},
 		{"NegativeSize", "limits:\n  body: -1\n", []string{`line 2: limits.body: got "-1"`}},
 	}
 	for _, tt := range tests {
@@ -70,7 +78,8 @@ func TestConfigFileRefuses(t *testing.T) {
 	if _, err := os.Stat(data); err == nil {
 		t.Error("the data folder was made")
 	}
-	if err := server.CheckFile(filepath.Join(t.TempDir(), "none")); err == nil {
+	var list server.ConfigErrors
+	if err := server.CheckFile(filepath.Join(t.TempDir(), "none")); err == nil || errors.As(err, &list) {
 		t.Error("a file that is not there: got no error")
 	}
 }
@@ -80,6 +89,8 @@ func TestConfigFile(t *testing.T) {
 		"", "# nothing\n", "data:\nlog:\n", "listen: 127.0.0.1:0\n", "listen: '[::1]:0'\nlimits:\n  body: 4096\n  batch_body: 2 MiB\n  items: 10000\n",
 		"data: ./d\nstore: memory\nschemes: s\nlog:\n  level: debug\n  format: text\nlimits:\n  body: 1KiB\n  batch_body: 64MiB\n  items: 1\n",
 		"limits:\n  diagnosis: 10ms\nrejections:\n  keep: 0\n  body: 1KiB\n", "limits:\n  diagnosis: 30s\nrejections:\n  keep: 1024\n  body: 1MiB\n",
+		"keys:\n  grace: 1s\n  destroy_wait: 1h\n  promote_after: 10s\n  serve_without_kms: 1m\nkms:\n  watch: 60s\n",
+		"keys:\n  grace: 1830d\n  destroy_wait: 366d\n  promote_after: 1d\n  serve_without_kms: 30d\n",
 	} {
 		file := filepath.Join(t.TempDir(), "sealwright.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -95,7 +106,7 @@ func TestConfigFile(t *testing.T) {
 // caller says otherwise.
 func TestConfigFileCounts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sealwright.yaml")
-	text := "listen: 192.0.2.1:1\ndata: /dev/null/never\nstore: memory\nlog:\n  format: text\nlimits:\n  items: 2\n  body: 1KiB\n  batch_body: 2KiB\nrejections:\n  keep: 7\n"
+	text := "listen: 192.0.2.1:1\ndata: /dev/null/never\nstore: memory\nlog:\n  format: text\nlimits:\n  items: 2\n  body: 1KiB\n  batch_body: 2KiB\nrejections:\n  keep: 7\nkeys:\n  grace: 2d\n  destroy_wait: 1h\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +125,15 @@ func TestConfigFileCounts(t *testing.T) {
 		if status, _, body := s.Do(t, "POST", c.path, c.body); status != c.want {
 			t.Errorf("%s: got %d %s, want %d", c.path, status, body, c.want)
 		}
+	}
+	rotated := must[api.Key](t, s, "POST", "/v1/keys/a/rotate", "")
+	if v := rotated.Versions[0]; v.NotAfter == nil || v.NotAfter.Sub(*rotated.Versions[1].ActivatedAt) != 48*time.Hour {
+		t.Errorf("grace: got %+v, want until 48h after the promotion", v)
+	}
+	must[api.Key](t, s, "POST", "/v1/keys/a/versions/1/retire", "")
+	doomed := must[api.Key](t, s, "POST", "/v1/keys/a/versions/1/destroy", "").Versions[0]
+	if d := time.Until(*doomed.DestroyAt); d > time.Hour || d < 30*time.Minute {
+		t.Errorf("destroy_wait: got %v, want 1h", d)
 	}
 	if list := must[api.RejectionList](t, s, "GET", "/v1/rejections", ""); list.Keep != 7 {
 		t.Errorf("rejections: got %d, want 7", list.Keep)

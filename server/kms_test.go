@@ -238,7 +238,7 @@ func TestKMSConfigRefuses(t *testing.T) {
 		{"CredentialElsewhere", "kms:\n  transit:\n    address: a\n    key: k\n    token: cred:../t\n", []string{"line 5: kms.transit.token: want cred: and a name without slashes"}},
 		{"LocalCredential", "kms:\n  local:\n    file: cred:a/b\n", []string{"line 3: kms.local.file: want cred: and a name without slashes"}},
 		{"NoCredentials", "kms:\n  local:\n    file: cred:root\n", []string{"line 3: kms.local.file: credential root: CREDENTIALS_DIRECTORY is not set"}},
-		{"WatchTooOften", "kms:\n  watch: 10ms\n", []string{"line 2: kms.watch: got 10ms, want 1s to 1h0m0s"}},
+		{"WatchTooOften", "kms:\n  watch: 10ms\n", []string{"line 2: kms.watch: got 10ms, want 1s to 1h"}},
 		{"Unknown", "kms:\n  aws: {}\n", []string{"line 2: field aws not found"}},
 	} {
 		file := filepath.Join(t.TempDir(), "sealwright.yaml")

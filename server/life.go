@@ -4,9 +4,41 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/sealwright/sealwright/server/internal/custody"
 )
+
+// KeysFile says how keys live. Times are at most years: see the bounds of
+// package custody.
+type KeysFile struct {
+	Grace           Setting `yaml:"grace"`             // how long a replaced version verifies, if a rotation does not say
+	DestroyWait     Setting `yaml:"destroy_wait"`      // between the two steps of a destruction
+	PromoteAfter    Setting `yaml:"promote_after"`     // when a new version signs although not all nodes report it
+	ServeWithoutKMS Setting `yaml:"serve_without_kms"` // how long keys in memory are used while the key service is away
+}
+
+// keysConfig is a KeysFile that was checked.
+type keysConfig struct {
+	grace, destroyWait, promoteAfter, withoutKMS time.Duration
+}
+
+// Bounds and default of keys.serve_without_kms. There is no "forever": access
+// to the root key may have been withdrawn on purpose.
+const (
+	minWithoutKMS     = time.Minute
+	maxWithoutKMS     = 30 * 24 * time.Hour
+	defaultWithoutKMS = 24 * time.Hour
+)
+
+func (s *settings) keys(f KeysFile) keysConfig {
+	return keysConfig{
+		grace:        s.duration("keys.grace", 0, f.Grace, custody.DefaultGrace, custody.MinGrace, custody.MaxGrace),
+		destroyWait:  s.duration("keys.destroy_wait", 0, f.DestroyWait, custody.DefaultDestroyWait, custody.MinDestroyWait, custody.MaxDestroyWait),
+		promoteAfter: s.duration("keys.promote_after", 0, f.PromoteAfter, custody.DefaultPromote, custody.MinPromote, custody.MaxPromote),
+		withoutKMS:   s.duration("keys.serve_without_kms", 0, f.ServeWithoutKMS, defaultWithoutKMS, minWithoutKMS, maxWithoutKMS),
+	}
+}
 
 // keepKeys does what is due in the life of the keys until the function that it
 // returns is called, which waits and stores how often versions were used.

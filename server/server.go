@@ -101,7 +101,9 @@ func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *ro
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := custody.Open(ctx, custody.Options{Store: db, Wrapper: root})
+	keys, err := custody.Open(ctx, custody.Options{
+		Store: db, Wrapper: root, Grace: c.keys.grace, DestroyWait: c.keys.destroyWait, PromoteAfter: c.keys.promoteAfter,
+	})
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/mac"
 )
@@ -61,6 +62,9 @@ func report(err error, stderr io.Writer) int {
 	if errors.Is(err, errNotValid) {
 		return exitNotValid
 	}
+	if errors.Is(err, setup.ErrUnusable) {
+		return exitUsage
+	}
 	prefix := "sealwright: "
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintf(stderr, "%s%s\n", prefix, terminal.Printable(line))
@@ -87,7 +91,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), newVersion())
+	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), setup.NewConfig(setup.Tools{PrintJSON: printJSON, NoArgs: noArgs}), newVersion())
 	return root
 }
 

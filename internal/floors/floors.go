@@ -166,9 +166,10 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/delivery": Adapters,
 		"cmd/sealwright/internal/keys":     Adapters,
 
-		"server":            Top,
-		"server/servertest": Top,
-		"cmd/sealwright":    Top,
-		"internal/floors":   Top,
+		"server":                        Top,
+		"server/servertest":             Top,
+		"cmd/sealwright":                Top,
+		"cmd/sealwright/internal/setup": Top,
+		"internal/floors":               Top,
 	}
 }

@@ -12,11 +12,16 @@ import (
 // Bounds and defaults of rotations.
 const (
 	DefaultGrace       = 7 * 24 * time.Hour
+	MinGrace           = time.Second // as default; a rotation may ask for none
 	MaxGrace           = 5 * 366 * 24 * time.Hour
-	DefaultPromote     = 5 * time.Minute    // see [Options.PromoteAfter]
+	DefaultPromote     = 5 * time.Minute // see [Options.PromoteAfter]
+	MinPromote         = 10 * time.Second
+	MaxPromote         = 24 * time.Hour
 	DefaultDestroyWait = 7 * 24 * time.Hour // see [Options.DestroyWait]
-	MinEvery           = time.Hour          // between two scheduled rotations
-	MaxWhy             = 200                // bytes of a reason for an entry
+	MinDestroyWait     = time.Hour
+	MaxDestroyWait     = 366 * 24 * time.Hour
+	MinEvery           = time.Hour // between two scheduled rotations
+	MaxWhy             = 200       // bytes of a reason for an entry
 )
 
 // Rotation says how a key is rotated. The zero value is: now, with the default

@@ -88,9 +88,9 @@ func (a *API) changed(ctx context.Context, k *custody.Key, err error) (*keyAnswe
 }
 
 func readDuration(place, text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
+	d, err := api.ParseDuration(text)
 	if err != nil {
-		return 0, problemOf(invalid(place, "want a number with a unit, such as 72h or 30m"))
+		return 0, problemOf(invalid(place, "%v", err))
 	}
 	return d, nil
 }
