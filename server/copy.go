@@ -20,10 +20,11 @@ import (
 type StoreContents = store.Contents
 
 // Stores of the functions below are sqlite:PATH or postgres://HOST/DATABASE,
-// as in [Config]. All but BackupStore refuse a store that a server uses.
+// as in [Config].
 
 // MigrateStore brings the schema of a store up to date, as the start of a
-// server does, and makes it if there is none.
+// server does, and makes it if there is none. It refuses a file that a server
+// uses; servers of an older version that use a database write no more.
 func MigrateStore(ctx context.Context, at string) error {
 	_, err := withStore(ctx, at, func(database) (StoreContents, error) { return StoreContents{}, nil })
 	return err
@@ -42,7 +43,7 @@ func BackupStore(ctx context.Context, at, file string) (StoreContents, error) {
 }
 
 // RestoreStore stores what is in a file of [BackupStore] in a store that is
-// empty or not there yet.
+// empty or not there yet, and that no server uses.
 func RestoreStore(ctx context.Context, file, at string) (StoreContents, error) {
 	from, err := sqlite.OpenReader(ctx, file)
 	if err != nil {
@@ -53,10 +54,20 @@ func RestoreStore(ctx context.Context, file, at string) (StoreContents, error) {
 }
 
 // CopyStore stores what is in one store in another one that is empty or not
-// there yet.
+// there yet, and that no server uses. A file must not be in use either. A
+// database may be: what is changed while it is copied is not in the copy.
 func CopyStore(ctx context.Context, from, to string) (StoreContents, error) {
-	if err := mustExist(from); err != nil {
+	p, err := mustExist(from)
+	if err != nil {
 		return StoreContents{}, err
+	}
+	if p.url != "" {
+		db, err := openReader(ctx, from)
+		if err != nil {
+			return StoreContents{}, err
+		}
+		c, err := fill(ctx, to, db.Rows(ctx))
+		return c, errors.Join(err, db.Close())
 	}
 	return withStore(ctx, from, func(db database) (StoreContents, error) {
 		return fill(ctx, to, db.(source).Rows(ctx))
@@ -86,14 +97,14 @@ func parseLasting(at string) (place, error) {
 	return p, nil
 }
 
-// mustExist returns an error for a file that is not there, which opening it
-// would make.
-func mustExist(at string) error {
+// mustExist is parseLasting with an error for a file that is not there, which
+// opening it would make.
+func mustExist(at string) (place, error) {
 	p, err := parseLasting(at)
 	if err == nil && p.file != "" {
 		_, err = os.Stat(p.file)
 	}
-	return err
+	return p, err
 }
 
 func openReader(ctx context.Context, at string) (source, error) {
@@ -107,7 +118,7 @@ func openReader(ctx context.Context, at string) (source, error) {
 	return sqlite.OpenReader(ctx, p.file)
 }
 
-// withStore opens a store as the only one who uses it.
+// withStore opens a store for as long as use takes.
 func withStore(ctx context.Context, at string, use func(database) (StoreContents, error)) (StoreContents, error) {
 	if _, err := parseLasting(at); err != nil {
 		return StoreContents{}, err

@@ -82,12 +82,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := untilLost(ctx, db)
-	defer stop()
 	err = serve(ctx, c, listener, db, known)
-	if errors.Is(context.Cause(ctx), errLost) {
-		err = errors.Join(errLost, err)
-	}
 	return errors.Join(err, db.Close())
 }
 

@@ -11,15 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/sealwright/sealwright/server/internal/store/memory"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
 )
-
-// errLost ends a server that no longer has its database to itself.
-var errLost = errors.New("the database was not reached for too long, or another process has taken it: keys in memory may be out of date")
 
 // place is where a store is. One of its fields is set.
 type place struct {
@@ -94,24 +90,4 @@ func openStore(ctx context.Context, c Config) (database, error) {
 		return postgres.Open(ctx, at.url, postgres.Options{})
 	}
 	return sqlite.Open(ctx, at.file)
-}
-
-// untilLost returns a context that ends with ctx, and with the cause errLost
-// when db says that it is lost.
-func untilLost(ctx context.Context, db database) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var group sync.WaitGroup
-	if l, ok := db.(interface{ Lost() <-chan struct{} }); ok {
-		group.Go(func() {
-			select {
-			case <-l.Lost():
-				cancel(errLost)
-			case <-ctx.Done():
-			}
-		})
-	}
-	return ctx, func() {
-		cancel(nil)
-		group.Wait()
-	}
 }

@@ -333,7 +333,6 @@ func testKill(t *testing.T, p *peer.Postgres) {
 		names := killAfter(t, address, after)
 		granted += len(names)
 		acknowledged = append(acknowledged, names...)
-		exec(t, raw(t, address), `UPDATE holder SET owner = ''`) // it is known to be dead
 		s := open(t, address)
 		stored := contents(t, s)
 		for _, name := range acknowledged {

@@ -16,7 +16,7 @@ const (
 	putLease     = `INSERT INTO leases (tenant, key, ` + leaseColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)
 		ON CONFLICT (tenant, key, id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE leases.revoked_at = 0`
 	spendLease = `UPDATE leases SET used = used + 1 WHERE tenant = $1 AND key = $2 AND id = $3 AND revoked_at = 0
-		AND expires_at > $4 AND (max_uses = 0 OR used < max_uses)`
+		AND expires_at > $4 AND (max_uses = 0 OR used < max_uses) RETURNING ` + durable
 	// At most a few at a time, and none that others hold, so that no commit
 	// waits for it.
 	forgetLeases = `DELETE FROM leases WHERE (tenant, key, id) IN
@@ -28,7 +28,7 @@ func (s *Store) PutLease(ctx context.Context, l store.Lease, e store.Entry) erro
 	if err := errors.Join(l.Check(), store.Change{Entries: []store.Entry{e}}.Check()); err != nil {
 		return fault.New(fault.Invalid, "lease cannot be stored").Because(err)
 	}
-	return s.transaction(ctx, "store lease", writeTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	return s.transaction(ctx, "store lease", s.timeout, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, putLease, l.Tenant, l.Key, l.ID, l.Version, l.Purpose,
 			l.CreatedAt.UnixMicro(), l.ExpiresAt.UnixMicro(), l.MaxUses, microOrZero(l.RevokedAt))
 		if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) PutLease(ctx context.Context, l store.Lease, e store.Entry) erro
 		if _, err := tx.Exec(ctx, forgetLeases, e.At.Add(-store.KeepLeases).UnixMicro()); err != nil {
 			return unavailable("forget leases", err)
 		}
-		_, err = s.log(ctx, tx, []store.Entry{e})
+		_, err = log(ctx, tx, []store.Entry{e})
 		return err
 	})
 }
@@ -93,16 +93,9 @@ func scanLease(tenant, key string) pgx.RowToFunc[store.Lease] {
 
 // SpendLease implements storetest.Leases.
 func (s *Store) SpendLease(ctx context.Context, tenant, key, id string, at time.Time) (bool, error) {
-	if err := s.enter(ctx); err != nil {
-		return false, err
-	}
-	defer s.leave()
 	if !storable(tenant, key, id) {
 		return false, nil
 	}
-	tag, err := s.pool.Exec(ctx, spendLease, tenant, key, id, at.UnixMicro())
-	if err != nil {
-		return false, unavailable("spend lease", err)
-	}
-	return tag.RowsAffected() == 1, nil
+	n, err := s.exec(ctx, "spend lease", spendLease, tenant, key, id, at.UnixMicro())
+	return n == 1, err
 }

@@ -121,11 +121,6 @@ func TestStore(t *testing.T) {
 		{"NewerSchema", testNewerSchema},
 		{"NoDeadlock", testNoDeadlock},
 		{"TextsThatCannotBeKept", testTextsThatCannotBeKept},
-		{"SecondProcessIsRefused", testSecondProcessIsRefused},
-		{"PlaceIsLeft", testPlaceIsLeft},
-		{"OnlyOneTakesAFreePlace", testOnlyOneTakesAFreePlace},
-		{"PlaceIsTaken", testPlaceIsTaken},
-		{"Fence", testFence},
 		{"CommitBreaks", testCommitBreaks},
 		{"WriteBreaks", testWriteBreaks},
 		{"Kill", testKill},
@@ -142,16 +137,18 @@ func testConformance(t *testing.T, p *peer.Postgres) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, p.NewDatabase(t)) })
 	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, open(t, p.NewDatabase(t))) })
 	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, open(t, p.NewDatabase(t))) })
-	t.Run("Head", func(t *testing.T) { storetest.RunHead(t, open(t, p.NewDatabase(t))) })
+	t.Run("Nodes", func(t *testing.T) {
+		storetest.RunNodes(t, func(t *testing.T) (storetest.NodeStore, func(time.Duration)) { return openNodes(t, p) })
+	})
 }
 
 // Both databases have the same tables and columns, beside those that say which
-// process uses the database, and what became of a transaction.
+// nodes there are, and what became of a transaction.
 func testSchemaIsThatOfSQLite(t *testing.T, p *peer.Postgres) {
 	address := p.NewDatabase(t)
 	open(t, address)
 	rows, err := raw(t, address).Query(t.Context(), `SELECT table_name || '.' || column_name FROM information_schema.columns
-		WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND table_name NOT IN ('holder', 'outcomes') AND column_name <> 'owner'`)
+		WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND table_name NOT IN ('nodes', 'outcomes')`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +191,7 @@ func testNewerSchema(t *testing.T, p *peer.Postgres) {
 	conn := raw(t, address)
 	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	_, err := postgres.Open(t.Context(), address, postgres.Options{})
-	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 1")
+	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 2")
 	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id = 9999`)
 	if got := contents(t, open(t, address)); !got["a"] {
 		t.Errorf("afterwards: got records %v", got)
@@ -295,6 +292,20 @@ func testTextsThatCannotBeKept(t *testing.T, p *peer.Postgres) {
 		}
 		if uses, err := s.Uses(t.Context(), "t", name); len(uses) != 0 || err != nil {
 			t.Errorf("Uses of %q: got %v, %v, want none", name, uses, err)
+		}
+	}
+}
+
+// openNodes returns a new store and a function that lets time pass for its
+// nodes, by taking it from their beats.
+func openNodes(t *testing.T, p *peer.Postgres) (*postgres.Store, func(time.Duration)) {
+	t.Helper()
+	address := p.NewDatabase(t)
+	s, conn := open(t, address), raw(t, address)
+	return s, func(d time.Duration) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), `UPDATE nodes SET beat_at = beat_at - $1::interval`, d); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

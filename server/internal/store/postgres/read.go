@@ -21,6 +21,8 @@ func (s *Store) Load(ctx context.Context, tenant, kind, name string) (store.Reco
 		return store.Record{}, err
 	}
 	defer s.leave()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	r := store.Record{Tenant: tenant, Kind: kind, Name: name}
 	if !storable(tenant, kind, name) {
 		return store.Record{}, fault.New(fault.NotFound, "no %s %q", kind, name)
@@ -97,6 +99,8 @@ func query[T any](ctx context.Context, s *Store, doing string, scan pgx.RowToFun
 		return nil, err
 	}
 	defer s.leave()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	rows, err := s.pool.Query(ctx, text, args...)
 	if err != nil {
 		return nil, unavailable(doing, err)

@@ -1,15 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/store"
@@ -31,7 +30,7 @@ type Reader struct{ pool *pgxpool.Pool }
 // of kind [fault.Unavailable] if there is none, or its schema is not of this
 // version.
 func OpenReader(ctx context.Context, url string) (*Reader, error) {
-	pool, err := connect(ctx, url)
+	pool, err := connect(ctx, url, DefaultTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -40,24 +39,6 @@ func OpenReader(ctx context.Context, url string) (*Reader, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return &Reader{pool}, nil
-}
-
-func checkSchema(ctx context.Context, pool *pgxpool.Pool) (err error) {
-	db := stdlib.OpenDBFromPool(pool)
-	defer func() { err = errors.Join(err, db.Close()) }()
-	p, err := provider(db)
-	if err != nil {
-		return err
-	}
-	var have int64
-	if err := pool.QueryRow(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&have); err != nil {
-		return unavailable("read schema version", err)
-	}
-	sources := p.ListSources()
-	if known := sources[len(sources)-1].Version; have != known {
-		return fault.New(fault.Unavailable, "database has schema %d, this version of sealwright reads %d: migrate it first", have, known)
-	}
-	return nil
 }
 
 // Rows returns everything that is in the database at one moment, in the order
@@ -157,10 +138,11 @@ func scanLeaseRow(row pgx.CollectableRow) (store.Row, error) {
 // Import stores rows, which come in the order of [store.Tally], in a store that
 // is empty: all of them, or none if one of them is an error. It reads them back
 // before it commits, and returns what is stored then. A store that is not empty
-// is of kind [fault.Conflict].
+// is of kind [fault.Conflict], one that a node uses of kind [fault.Unavailable].
+// Until it returns nobody else can write.
 func (s *Store) Import(ctx context.Context, from iter.Seq2[store.Row, error]) (c store.Contents, err error) {
 	err = s.transaction(ctx, "import", importTimeout, func(ctx context.Context, tx pgx.Tx) error {
-		c, err = s.load(ctx, tx, from)
+		c, err = load(ctx, tx, from)
 		return err
 	})
 	if err != nil {
@@ -169,17 +151,42 @@ func (s *Store) Import(ctx context.Context, from iter.Seq2[store.Row, error]) (c
 	return c, nil
 }
 
-func (s *Store) load(ctx context.Context, tx pgx.Tx, from iter.Seq2[store.Row, error]) (c store.Contents, err error) {
+// lockAll keeps all writers out, those too that are about to begin. The tables
+// are in the order in which transactions lock their rows, the log last.
+const lockAll = `LOCK TABLE records, leases, uses, nodes, entries, log_head IN SHARE ROW EXCLUSIVE MODE`
+
+// checkUnused locks the store, which must be empty and without nodes.
+func checkUnused(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, lockAll); err != nil {
+		return unavailable("wait for the writers of the store", err)
+	}
+	rows, err := tx.Query(ctx, liveNodes, store.Live)
+	if err != nil {
+		return unavailable("see who uses the store", err)
+	}
+	nodes, err := pgx.CollectRows(rows, scanNode)
+	if err != nil {
+		return unavailable("see who uses the store", err)
+	}
+	if len(nodes) > 0 {
+		return fault.New(fault.Unavailable, "database is in use by %s: stop every server that uses it, and wait %v for one that was killed",
+			cmp.Or(nodes[0].About, nodes[0].ID), store.Live)
+	}
 	var empty bool
 	err = tx.QueryRow(ctx, `SELECT seq = 0 AND NOT EXISTS (SELECT FROM records) AND NOT EXISTS (SELECT FROM uses)
-		AND NOT EXISTS (SELECT FROM leases) FROM log_head WHERE owner = $1 FOR UPDATE`, s.hold.owner).Scan(&empty)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return c, lostHold()
-	case err != nil:
-		return c, unavailable("see whether the store is empty", err)
-	case !empty:
-		return c, fault.New(fault.Conflict, "store is not empty")
+		AND NOT EXISTS (SELECT FROM leases) FROM log_head`).Scan(&empty)
+	if err != nil {
+		return unavailable("see whether the store is empty", err)
+	}
+	if !empty {
+		return fault.New(fault.Conflict, "store is not empty")
+	}
+	return nil
+}
+
+func load(ctx context.Context, tx pgx.Tx, from iter.Seq2[store.Row, error]) (c store.Contents, err error) {
+	if err := checkUnused(ctx, tx); err != nil {
+		return c, err
 	}
 	want, err := insertAll(ctx, tx, from)
 	if err != nil {

@@ -19,7 +19,7 @@ func (s *Store) AddUses(ctx context.Context, uses []store.Use) error {
 	uses = slices.SortedFunc(slices.Values(uses), func(a, b store.Use) int { // see put
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
-	return s.transaction(ctx, "add uses", writeTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	return s.transaction(ctx, "add uses", s.timeout, func(ctx context.Context, tx pgx.Tx) error {
 		var batch pgx.Batch
 		for _, u := range uses {
 			batch.Queue(addUse, u.Tenant, u.Name, u.Version, u.Count, u.LastAt.UnixMicro())
