@@ -140,6 +140,8 @@ func groups() map[string]Group {
 		"server/internal/store":            Nouns,
 		"server/internal/store/storetest":  Nouns,
 		"server/internal/kms":              Nouns,
+		"server/internal/limit":            Nouns,
+		"server/internal/limit/limittest":  Nouns,
 		"server/internal/kms/kmstest":      Nouns,
 		"internal/peer":                    Nouns,
 		"cmd/sealwright/internal/rawhttp":  Nouns,
