@@ -75,19 +75,24 @@ func (s *Service) reload(ctx context.Context, tenant, name string) (store.Record
 		}
 		return store.Record{}, err
 	}
-	if k := s.keys.get(tenant, name); k != nil && k.ETagVersion == r.Version {
-		return r, nil
+	return r, s.show(ctx, r)
+}
+
+// show shows the key in r in the snapshot if that has another state.
+func (s *Service) show(ctx context.Context, r store.Record) error {
+	if k := s.keys.get(r.Tenant, r.Name); k != nil && k.ETagVersion == r.Version {
+		return nil
 	}
-	d, _, err := s.tenantDataKey(ctx, tenant) // exists, since the tenant has a key
+	d, _, err := s.tenantDataKey(ctx, r.Tenant) // exists, since the tenant has a key
 	if err != nil {
-		return store.Record{}, err
+		return err
 	}
 	k, err := s.openKey(d, r)
 	if err != nil {
-		return store.Record{}, err
+		return err
 	}
 	s.keys.put(k)
-	return r, nil
+	return nil
 }
 
 // commitKey adds the key in doc to c, commits c, and shows the key in the
@@ -105,7 +110,7 @@ func (s *Service) commitKey(ctx context.Context, c store.Change, d *dataKey, pri
 	}
 	c.Puts = append(c.Puts, r)
 	c.Entries = append(c.Entries, entries...)
-	if err := s.commit(ctx, c); err != nil {
+	if k.seq, err = s.commitAt(ctx, c); err != nil {
 		return nil, err
 	}
 	s.keys.put(k)

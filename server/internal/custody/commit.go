@@ -20,22 +20,28 @@ const settleTimeout = 5 * time.Second
 // commit returns nil if c is stored, also if the store said otherwise because
 // its answer was lost.
 func (s *Service) commit(ctx context.Context, c store.Change) error {
-	_, err := s.store.Commit(ctx, c)
+	_, err := s.commitAt(ctx, c)
+	return err
+}
+
+// commitAt is commit with the seq of the last entry, 0 if the answer was lost.
+func (s *Service) commitAt(ctx context.Context, c store.Change) (seq int64, err error) {
+	seq, err = s.store.Commit(ctx, c)
 	switch fault.KindOf(err) {
 	case 0, fault.Conflict, fault.Invalid:
-		return err
+		return seq, err
 	}
 	if len(c.Puts) == 0 {
-		return err
+		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	want := c.Puts[len(c.Puts)-1] // all are stored or none
 	got, loadErr := s.store.Load(ctx, want.Tenant, want.Kind, want.Name)
 	if loadErr == nil && got.ID == want.ID && got.Version == want.Version+1 && bytes.Equal(got.Doc, want.Doc) {
-		return nil
+		return 0, nil
 	}
-	return err
+	return 0, err
 }
 
 // allow decides about an action on the named key of the tenant of caller, on

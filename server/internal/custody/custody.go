@@ -54,7 +54,7 @@ type Options struct {
 	// Usable returns why what is in memory must not be used now, and nil if it
 	// may: it could be too old to know of a revocation. The error is of kind
 	// [fault.Unavailable]. nil means that it always may. Current reports whether
-	// what is not in memory does not exist; nil means that it never does.
+	// what is not in memory does not exist; nil means that it is always so.
 	// Both are called for each signature and must be fast.
 	Usable  func() error
 	Current func() bool
@@ -102,6 +102,11 @@ type Service struct {
 
 	flush sync.Mutex // held while uses are stored, or added up
 
+	step   sync.Mutex           // held during Step
+	bounds map[keyName]bound    // of pending versions
+	again  time.Time            // when unread keys are tried again
+	unread map[keyName]struct{} // guarded by mu
+
 	mu       sync.Mutex
 	dataKeys map[string]*dataKey // by tenant
 	offers   map[string]offer    // by ID
@@ -116,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
+		unread: map[keyName]struct{}{},
 		usable: o.Usable, current: o.Current, nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
@@ -228,6 +234,9 @@ func (s *Service) Get(tenant, name string) (*Key, error) {
 		}
 	}
 	k := s.keys.get(tenant, name)
+	if k != nil && k.unread != nil {
+		return nil, fault.New(fault.Unavailable, "this node cannot read key %q as it is now in the database", name).Because(k.unread)
+	}
 	if k == nil && s.current != nil && !s.current() {
 		return nil, fault.New(fault.Unavailable, "this node does not know whether key %q exists, since it does not reach the database", name)
 	}

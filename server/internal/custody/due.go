@@ -7,14 +7,19 @@ import (
 
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
-// Nodes knows what the other nodes of a cluster have loaded. It is used by one
-// goroutine.
+// Nodes knows what the nodes of a cluster have loaded. It is used by one
+// goroutine at a time.
 type Nodes interface {
-	// Have reports whether every live node has the key at least at this
-	// ETagVersion.
-	Have(ctx context.Context, tenant, name string, version int64) (bool, error)
+	// Head returns the seq of the last change that is committed.
+	Head(ctx context.Context) (int64, error)
+
+	// Applied returns the seq up to which every live node has applied all
+	// changes. A node that is not counted must know a later change before it
+	// serves.
+	Applied(ctx context.Context) (int64, error)
 }
 
 // stepEvery and flushEvery are the pace of [Service.Run].
@@ -55,48 +60,93 @@ func tell(report func(error), err error) {
 
 // Step does once what is due now, for all keys, and returns what failed.
 func (s *Service) Step(ctx context.Context) error {
+	s.step.Lock()
+	defer s.step.Unlock()
 	now := s.instant()
-	var errs []error
-	for _, k := range s.keys.due(now) {
+	due := s.keys.due(now)
+	errs := []error{s.readAgain(ctx, now)}
+	known, err := s.confirm(ctx, due)
+	errs = append(errs, wrap(err, "ask what nodes have"))
+	for _, k := range due {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, s.stepKey(ctx, k))
+		errs = append(errs, s.stepKey(ctx, k, known[keyName{k.Tenant, k.Name}]))
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Service) stepKey(ctx context.Context, k *Key) error {
-	known, err := s.known(ctx, k)
-	if err != nil {
-		return wrap(err, "ask nodes about key %q", k.Name)
-	}
-	_, err = s.change(ctx, access.System(k.Tenant), access.KeyRotate, k.Name, 0, func(e *edit) error {
+// stepKey does what is due to k, of which the pending version known, 0 for none,
+// may be promoted. That another node did it at the same time is no error.
+func (s *Service) stepKey(ctx context.Context, k *Key, known int) error {
+	_, err := s.change(ctx, access.System(k.Tenant), access.KeyRotate, k.Name, 0, func(e *edit) error {
 		if e.alive() != nil {
 			e.notes = nil // deleted a moment ago: it is left as it is
 			return nil
 		}
-		return e.step(known >= 0 && e.doc.Signing == k.Signing, known, s.promoteAfter, s.nodes == nil)
+		return e.step(known > 0 && e.doc.Signing == k.Signing, known, s.promoteAfter, s.nodes == nil)
 	})
+	if s.nodes != nil && fault.KindOf(err) == fault.Conflict {
+		return nil
+	}
 	return err
 }
 
-// known returns the pending version of k that every live node has, -1 for none.
-func (s *Service) known(ctx context.Context, k *Key) (int, error) {
-	for _, v := range k.Versions {
-		if v.State != keyring.Pending {
-			continue
+// bound is the seq of a change at or before which a version was added.
+type bound struct {
+	version int
+	seq     int64
+}
+
+// confirm returns the pending versions of keys that every live node has. With
+// an error it returns those of which that is known. The caller holds s.step.
+func (s *Service) confirm(ctx context.Context, keys []*Key) (map[keyName]int, error) {
+	known, bounds := map[keyName]int{}, map[keyName]bound{}
+	defer func() { s.bounds = bounds }()
+	var head int64
+	for _, k := range keys {
+		name, version := keyName{k.Tenant, k.Name}, k.pending()
+		switch b, ok := s.bounds[name]; {
+		case version == 0:
+		case s.nodes == nil:
+			known[name] = version
+		case ok && b.version == version:
+			bounds[name] = b
+		case k.seq > 0:
+			bounds[name] = bound{version, k.seq}
+		default: // k is in memory, so its change is at or before the last one
+			if head == 0 {
+				var err error
+				if head, err = s.nodes.Head(ctx); err != nil {
+					return known, err
+				}
+			}
+			bounds[name] = bound{version, head}
 		}
-		if s.nodes == nil {
-			return v.Version, nil
-		}
-		have, err := s.nodes.Have(ctx, k.Tenant, k.Name, k.ETagVersion)
-		if have && err == nil {
-			return v.Version, nil
-		}
-		return -1, err
 	}
-	return -1, nil
+	if len(bounds) == 0 {
+		return known, nil
+	}
+	applied, err := s.nodes.Applied(ctx)
+	if err != nil {
+		return known, err
+	}
+	for name, b := range bounds {
+		if b.seq <= applied {
+			known[name] = b.version
+		}
+	}
+	return known, nil
+}
+
+// pending returns the version that is to be promoted, 0 for none.
+func (k *Key) pending() int {
+	for i := range k.Versions {
+		if v := &k.Versions[i]; v.State == keyring.Pending {
+			return v.Version
+		}
+	}
+	return 0
 }
 
 // step does what is due to one key: expired versions are retired already.

@@ -31,6 +31,9 @@ type Key struct {
 	Schedule    *Schedule     // nil means none; not to be changed
 
 	now     func() time.Time
+	current func() bool   // as in [Options.Current]
+	seq     int64         // of the commit of this process that made it; 0 if it was loaded
+	unread  error         // why the key cannot be used: what is stored could not be read
 	due     time.Time     // when something is to be done to it; zero means never
 	usage   []*usage      // of each of Versions
 	revoked *keyring.Ring // nil if no version is revoked
@@ -79,7 +82,8 @@ func (k *Key) State(version int) keyring.State {
 // MAC returns the prepared MAC key of a version, of the one that signs for 0.
 // It allocates nothing once it was called for the version. The error is of
 // kind [fault.NotFound] if the key has no such version or it does not verify
-// now, with [ErrRevoked] if it is revoked.
+// now, with [ErrRevoked] if it is revoked, and that of [Key.Unsure] if it could
+// have it.
 func (k *Key) MAC(version int) (*mac.Key, error) { return k.macAt(version, k.now()) }
 
 func (k *Key) macAt(version int, now time.Time) (*mac.Key, error) {
@@ -100,12 +104,25 @@ func (k *Key) macAt(version int, now time.Time) (*mac.Key, error) {
 func (k *Key) absent(version int, err error) error {
 	switch state := k.State(version); state {
 	case "":
+		if err := k.Unsure(); err != nil {
+			return err
+		}
 		return fault.New(fault.NotFound, "key %q has no version %d", k.Name, version).Because(err)
 	case keyring.Revoked:
 		return fault.New(fault.NotFound, "version %d of key %q is revoked", version, k.Name).Because(ErrRevoked)
 	default:
 		return fault.New(fault.NotFound, "version %d of key %q is %s", version, k.Name, state).Because(err)
 	}
+}
+
+// Unsure returns an error of kind [fault.Unavailable] if k could have a version
+// that this node has not heard of: a tag that none of its versions made may be
+// right all the same. A version that is here is sure.
+func (k *Key) Unsure() error {
+	if k.current == nil || k.current() {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "this node does not know whether key %q has other versions, since it does not reach the database", k.Name)
 }
 
 func (k *Key) prepared(v *keyring.Key) (*mac.Key, error) {
@@ -135,7 +152,8 @@ func (k *Key) Sign(dst []byte, message ...[]byte) (tag []byte, version int, err 
 // Verify reports whether tag is the full tag of message, and with which
 // version. Version 0 tries the versions that are valid now: the one that
 // signs, then the newest, [keyring.MaxCandidates] in all. Without success it
-// returns the version it was given.
+// returns the version it was given; whether others than those that this node
+// knows could have made the tag says [Key.Unsure].
 func (k *Key) Verify(tag []byte, version int, message []byte) (int, bool) {
 	now := k.now()
 	if version != 0 {

@@ -183,8 +183,9 @@ func (s *Service) RevokeLease(ctx context.Context, caller access.Caller, name, i
 // Otherwise the error wraps [ErrLeaseExpired], [ErrLeaseRevoked] (also if the
 // version of the key no longer verifies), [ErrLeaseUsedUp] or
 // [sealwright.ErrMismatch]; an error of none of these is a [fault.Error], of
-// kind [fault.NotFound] for a lease that is not there, and [fault.Denied] for
-// another purpose.
+// kind [fault.NotFound] for a lease that is not there, [fault.Denied] for
+// another purpose, and [fault.Unavailable] if this node has not heard of the
+// version of the key.
 func (s *Service) VerifyLease(ctx context.Context, caller access.Caller, name, id, purpose string, tag, message []byte) (store.Lease, error) {
 	k, err := s.leased(ctx, caller, access.KeyVerify, name)
 	if err != nil {
@@ -249,6 +250,9 @@ func (s *Service) lost(ctx context.Context, l store.Lease, now time.Time) error 
 // verifyLease checks the tag alone.
 func (k *Key) verifyLease(l store.Lease, tag, message []byte, now time.Time) error {
 	v, err := k.Ring.Version(l.Version)
+	if err != nil && k.State(l.Version) == "" { // the store has it, so it does exist
+		return fault.New(fault.Unavailable, "this node has not heard of version %d of key %q yet", l.Version, k.Name)
+	}
 	if err != nil || !v.ValidAt(now) {
 		return fmt.Errorf("%w: version %d of key %q is %s", ErrLeaseRevoked, l.Version, k.Name, k.State(l.Version))
 	}

@@ -20,11 +20,19 @@ import (
 
 // nodes answers as a cluster would.
 type nodes struct {
-	have bool
-	err  error
+	have  bool // they have applied everything
+	err   error
+	heads int // calls of Head
 }
 
-func (n *nodes) Have(context.Context, string, string, int64) (bool, error) { return n.have, n.err }
+func (n *nodes) Head(context.Context) (int64, error) { n.heads++; return 1000, n.err }
+
+func (n *nodes) Applied(context.Context) (int64, error) {
+	if n.have {
+		return 1000, n.err
+	}
+	return 0, n.err
+}
 
 // with opens the service again with other options.
 func (h *house) with(t *testing.T, change func(*custody.Options)) {

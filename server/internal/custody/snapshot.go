@@ -21,6 +21,7 @@ type snapshot struct {
 	seed  maphash.Seed
 	parts [shards]part
 	live  atomic.Int64 // keys that are not deleted
+	waits atomic.Int64 // keys of which a version is pending
 
 	mu    sync.RWMutex
 	names map[string][]string // by tenant, sorted
@@ -62,6 +63,7 @@ func (s *snapshot) fill(keys []*Key) {
 		(*s.part(k.Name).keys.Load())[keyName{k.Tenant, k.Name}] = slot
 		s.names[k.Tenant] = append(s.names[k.Tenant], k.Name)
 		s.live.Add(alive(k))
+		s.waits.Add(waiting(k))
 	}
 	for _, names := range s.names {
 		slices.Sort(names)
@@ -73,7 +75,9 @@ func (s *snapshot) put(k *Key) {
 	p := s.part(k.Name)
 	keys, name := *p.keys.Load(), keyName{k.Tenant, k.Name}
 	if slot := keys[name]; slot != nil {
-		s.live.Add(alive(k) - alive(slot.Swap(k)))
+		old := slot.Swap(k)
+		s.live.Add(alive(k) - alive(old))
+		s.waits.Add(waiting(k) - waiting(old))
 		return
 	}
 	slot := new(atomic.Pointer[Key])
@@ -82,6 +86,7 @@ func (s *snapshot) put(k *Key) {
 	next[name] = slot
 	p.keys.Store(&next)
 	s.live.Add(alive(k))
+	s.waits.Add(waiting(k))
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,6 +97,13 @@ func (s *snapshot) put(k *Key) {
 
 func alive(k *Key) int64 {
 	if k.Deleted {
+		return 0
+	}
+	return 1
+}
+
+func waiting(k *Key) int64 {
+	if k.Deleted || k.pending() == 0 {
 		return 0
 	}
 	return 1

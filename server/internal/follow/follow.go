@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,16 +51,16 @@ type Loop struct {
 	Report func(err error) // is told of each look: nil if everything is applied; nil means nobody
 
 	seq   atomic.Int64
-	mu    sync.RWMutex
-	heard time.Time
+	heard atomic.Pointer[time.Time]
 }
 
 // New returns a loop that begins after the entry seq. What the caller has
 // loaded by itself holds everything up to there, and was all there was at
 // heard, a time before it asked for seq.
 func New(source Source, seq int64, heard time.Time, apply ...Apply) *Loop {
-	l := &Loop{Source: source, Apply: apply, heard: heard}
+	l := &Loop{Source: source, Apply: apply}
 	l.seq.Store(seq)
+	l.heard.Store(&heard)
 	return l
 }
 
@@ -71,11 +70,7 @@ func (l *Loop) Seq() int64 { return l.seq.Load() }
 // Heard returns a time up to which everything that was committed is applied:
 // when the last look began that found nothing more. It has a reading of the
 // monotonic clock.
-func (l *Loop) Heard() time.Time {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.heard
-}
+func (l *Loop) Heard() time.Time { return *l.heard.Load() }
 
 // CatchUp applies everything that was committed before it was called. It does
 // not try again after an error.
@@ -87,9 +82,7 @@ func (l *Loop) CatchUp(ctx context.Context) error {
 			return err
 		}
 		if n < Page {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.heard = began
+			l.heard.Store(&began)
 			return nil
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // sign answers POST /v1/keys/{name}/sign.
@@ -295,7 +296,10 @@ func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []b
 	if err != nil {
 		return err
 	}
-	v := x.check(key, m, encoding, content)
+	v, err := x.check(key, m, encoding, content)
+	if err != nil {
+		return err
+	}
 	if v.valid {
 		x.op.Valid++
 	}
@@ -303,29 +307,33 @@ func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []b
 	return nil
 }
 
-// check verifies content.
-func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, content []byte) verdict {
+// check verifies content. The error is of kind [fault.Unavailable] if it is not
+// known whether it is valid.
+func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, content []byte) (verdict, error) {
 	c, err := x.readClaim(key, string(m.tag), string(m.signature), m.tag != nil, encoding)
 	if err != nil {
-		return refusal(0, err)
+		return refusal(0, err), nil
 	}
 	if c.tag != nil {
 		if version, ok := key.Verify(c.tag, 0, content); ok {
-			return verdict{valid: true, version: version}
+			return verdict{valid: true, version: version}, nil
 		}
 		if version, ok := key.RevokedBy(c.tag, content); ok {
-			return revoked(key, version)
+			return revoked(key, version), nil
 		}
-		return refusal(0, sealwright.ErrMismatch)
+		return refusal(0, sealwright.ErrMismatch), key.Unsure()
 	}
 	err = key.VerifySignature(c.signature, content)
 	if err == nil {
-		return verdict{valid: true, version: c.signature.Version}
+		return verdict{valid: true, version: c.signature.Version}, nil
+	}
+	if fault.KindOf(err) == fault.Unavailable {
+		return verdict{}, err
 	}
 	if sealwright.ReasonOf(err) != sealwright.ReasonMismatch {
 		key.Verify(c.signature.Tag, 0, content) // as much work as for a wrong tag
 	}
-	return refusal(c.signature.Version, err)
+	return refusal(c.signature.Version, err), nil
 }
 
 // readClaim decodes the tag or the signature. The error says what is malformed.

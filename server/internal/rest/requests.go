@@ -176,6 +176,11 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 	if !v.Valid {
 		v = w.blame(v)
 	}
+	if v.Reason == sealwright.ReasonMismatch || v.Reason == sealwright.ReasonUnknownKey {
+		if err := w.key.Unsure(); err != nil {
+			return nil, a.fails(ctx, err)
+		}
+	}
 	x := exchangeOf(ctx)
 	x.op.Outcome, x.op.Reason, x.op.Version = "valid", string(v.Reason), v.Version
 	if !v.Valid {

@@ -88,6 +88,11 @@ func (a *API) verifyStream(x *exchange, key *custody.Key) error {
 			v = verdict{valid: true, version: m.version}
 		}
 	}
+	if c.tag != nil && v.reason == sealwright.ReasonMismatch {
+		if err := key.Unsure(); err != nil {
+			return err
+		}
+	}
 	if refused != nil {
 		v = refusal(c.signature.Version, refused)
 	}
