@@ -95,6 +95,7 @@ type Options struct {
 	Metrics http.Handler     // of /metrics
 	Ready   func() bool      // of /readyz
 	Notice  func() string    // what /readyz says beside ok; nil or an empty text is nothing
+	Usable  func() error     // why nothing is signed or verified now, for /readyz; nil means nothing
 	Now     func() time.Time // nil means time.Now
 	Version string           // of the program, for the OpenAPI document
 	Limits  Limits
@@ -223,6 +224,12 @@ func (a *API) ready(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		writeProblem(w, newProblem(http.StatusServiceUnavailable, "the server is starting or stopping"))
 		return
+	}
+	if a.o.Usable != nil {
+		if err := a.o.Usable(); err != nil {
+			writeProblem(w, problemOf(err))
+			return
+		}
 	}
 	text := "ok\n"
 	if a.o.Notice != nil {

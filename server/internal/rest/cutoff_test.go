@@ -1,0 +1,124 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/rest"
+	"github.com/sealwright/sealwright/server/internal/store/memory"
+)
+
+// cutOff is an API on a node that can be cut off from its database, and a
+// service of another node, that is not.
+type cutOff struct {
+	*fixture
+	other   *custody.Service
+	current bool
+	stale   error
+}
+
+func newCutOff(t *testing.T) *cutOff {
+	t.Helper()
+	root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, st := &cutOff{current: true}, memory.New()
+	open := func(o custody.Options) *custody.Service {
+		o.Store, o.Wrapper = st, root
+		s, err := custody.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	c.other = open(custody.Options{})
+	if _, err := c.other.Create(t.Context(), access.Administrator(), custody.CreateKey{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	usable := func() error { return c.stale }
+	keys := open(custody.Options{Usable: usable, Current: func() bool { return c.current }})
+	c.fixture = start(t, func(o *rest.Options) { o.Keys, o.Usable = keys, usable })
+	return c
+}
+
+// A tag by a version that a node cannot have heard of is not invalid there: it
+// is not known. The same holds for keys.
+func TestCutOff(t *testing.T) {
+	c := newCutOff(t)
+	before := decode[api.Signed](t, c.must(t, "POST", "/v1/keys/a/sign", `{"text":"m"}`))
+	k, err := c.other.Rotate(t.Context(), access.Administrator(), "a", 0, custody.Rotation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, version, err := k.Sign(nil, []byte("m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byNew, signature := fmt.Sprintf("%x", tag), string(k.Signature(tag, version).Append(nil))
+	request := `{"scheme":"github","key":"a","request":{"method":"POST","url":"https://e.test/","body":"m","headers":{"X-Hub-Signature-256":["sha256=` + byNew + `"]}}}`
+	raw := []string{"Content-Type", "application/octet-stream"}
+	tests := []struct {
+		name, path, body string
+		header           []string
+	}{
+		{"Tag", "/v1/keys/a/verify", `{"text":"m","tag":"` + byNew + `"}`, nil},
+		{"Signature", "/v1/keys/a/verify", `{"text":"m","signature":"` + signature + `"}`, nil},
+		{"Batch", "/v1/keys/a/verify", `{"items":[{"text":"m","tag":"` + byNew + `"}]}`, nil},
+		{"Derived", "/v1/keys/a/verify", `{"text":"m","context":"c","tag":"` + byNew + `"}`, nil},
+		{"StreamTag", "/v1/keys/a/verify", "m", append(raw, "Sealwright-Tag", byNew)},
+		{"StreamSignature", "/v1/keys/a/verify", "m", append(raw, "Sealwright-Signature", signature)},
+		{"Request", "/v1/requests/verify", request, nil},
+		{"UnknownKey", "/v1/keys/b/verify", `{"text":"m","tag":"` + byNew + `"}`, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c.current = true
+			if a := c.do(t, "POST", tt.path, tt.body, tt.header...); a.status != 404 && !strings.Contains(a.body, `"valid":false`) {
+				t.Errorf("while it hears of changes: got %d %s", a.status, a.body)
+			}
+			c.current = false
+			refused(t, c.do(t, "POST", tt.path, tt.body, tt.header...), 503, "unavailable", "does not reach the database")
+		})
+	}
+	c.current = false
+	valid := fmt.Sprintf(`{"text":"m","signature":%q}`, before.Signature)
+	if v := decode[api.Verdict](t, c.must(t, "POST", "/v1/keys/a/verify", valid)); !v.Valid {
+		t.Errorf("a known version: got %+v", v)
+	}
+	wrong := strings.Replace(valid, `"m"`, `"n"`, 1)
+	if v := decode[api.Verdict](t, c.must(t, "POST", "/v1/keys/a/verify", wrong)); v.Valid {
+		t.Errorf("a wrong signature by a known version: got %+v", v)
+	}
+	c.must(t, "POST", "/v1/keys/a/sign", `{"text":"m"}`)
+}
+
+// A node that could have missed a revocation neither signs nor verifies, and is
+// not ready.
+func TestStale(t *testing.T) {
+	c := newCutOff(t)
+	signed := decode[api.Signed](t, c.must(t, "POST", "/v1/keys/a/sign", `{"text":"m"}`))
+	c.must(t, "GET", "/readyz", "")
+	c.stale = fault.New(fault.Unavailable, "nothing was heard from the database")
+	text, err := json.Marshal(signed.Signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{
+		"/v1/keys/a/sign":   `{"text":"m"}`,
+		"/v1/keys/a/verify": `{"text":"m","signature":` + string(text) + `}`,
+		"/v1/requests/sign": `{"scheme":"github","key":"a","request":{"method":"POST","url":"https://e.test/"}}`,
+	} {
+		refused(t, c.do(t, "POST", path, body), 503, "unavailable", "nothing was heard")
+	}
+	refused(t, c.do(t, "GET", "/readyz", ""), 503, "unavailable", "nothing was heard")
+	c.must(t, "GET", "/healthz", "")
+}
