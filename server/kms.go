@@ -196,6 +196,7 @@ func trimLine(text []byte) []byte {
 type rootKeys struct {
 	kms.Chain
 	file  *local.Wrapper // nil if no data key is or will be wrapped by it
+	watch *kms.Watch     // of the primary; nil if that is the file
 	close []func() error
 }
 
@@ -228,7 +229,8 @@ func openRootKeys(ctx context.Context, c Config, used []string) (*rootKeys, erro
 		r.ByName[name] = w
 	}
 	if c.kms.provider != localProvider {
-		if err := kms.Probe(ctx, r.Primary); err != nil {
+		r.watch = &kms.Watch{Name: c.kms.provider, Wrapper: r.Chain, Every: c.kms.watch, Limit: c.keys.withoutKMS}
+		if err := r.watch.Try(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("try the key service %s: %w", c.kms.provider, err), r.Close())
 		}
 	}
@@ -286,6 +288,15 @@ func (r *rootKeys) with(file *local.Wrapper) kms.Chain {
 		c.Primary = file
 	}
 	return c
+}
+
+// Wrap is that of the chain. While the key service is known to be away it fails
+// at once.
+func (r *rootKeys) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
+	if r.watch != nil {
+		return r.watch.Wrap(ctx, plain, aad)
+	}
+	return r.Chain.Wrap(ctx, plain, aad)
 }
 
 // Close closes the providers.

@@ -207,7 +207,10 @@ func TestKMSAway(t *testing.T) {
 	readyz("")
 	k.setAway(true)
 	readyz("the key service transit has been away since 20")
-	if status, _, body := s.Do(t, "POST", "/v1/keys", `{"name":"a"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "transit does not encrypt") {
+	if _, _, body := s.Do(t, "GET", "/readyz", ""); !strings.Contains(body, ", keys in memory are used until 20") {
+		t.Errorf("readyz: got %q, want until when", body)
+	}
+	if status, _, body := s.Do(t, "POST", "/v1/keys", `{"name":"a"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "the key service transit has been away since 20") {
 		t.Errorf("first key of a tenant: got %d %s, want 503 with the key service", status, body)
 	}
 	k.setAway(false)

@@ -66,6 +66,11 @@ func (r rotator) report(ctx context.Context) {
 // under the newest root key. The file must open everything that is in the
 // store, as for a start: otherwise nothing changes.
 func (r rotator) rotate(ctx context.Context) (n int, err error) {
+	if r.root.watch != nil {
+		if err := r.root.watch.Try(ctx); err != nil { // who asks now may know that it is back
+			return 0, fmt.Errorf("try the key service %s: %w", r.root.watch.Name, err)
+		}
+	}
 	if r.root.file != nil {
 		fresh, err := local.Load(r.file)
 		if err != nil {

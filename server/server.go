@@ -21,7 +21,6 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
-	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
 )
@@ -98,6 +97,7 @@ func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *ro
 	}
 	keys, err := custody.Open(ctx, custody.Options{
 		Store: db, Wrapper: root, Grace: c.keys.grace, DestroyWait: c.keys.destroyWait, PromoteAfter: c.keys.promoteAfter,
+		Usable: custody.All(root.usable()),
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
@@ -127,11 +127,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 		return err
 	}
 	var ready atomic.Bool
-	watch := &watcher{name: c.kms.provider, every: c.kms.watch, log: log, probe: func(ctx context.Context) error { return kms.Probe(ctx, root.Primary) }}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
-		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Notice: watch.notice, Version: c.Version,
+		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Notice: root.notice, Version: c.Version,
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
@@ -140,12 +139,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
+	defer root.follow(ctx, log)()
 	stopRotating := rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}.start(ctx)
 	defer stopRotating()
 	defer keepKeys(ctx, keys, log)()
-	if c.kms.provider != localProvider {
-		defer watch.start(ctx)()
-	}
 	return listen(ctx, c, l, api, log, &ready, created)
 }
 

@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
 // Bounds and default of kms.watch.
@@ -16,59 +16,47 @@ const (
 	defaultWatch = time.Minute
 )
 
-// watcher tries the key service again and again, and says when it is away.
-type watcher struct {
-	name  string
-	probe func(context.Context) error
-	every time.Duration
-	log   *slog.Logger
-	since atomic.Pointer[time.Time] // when it was found to be away; nil while it works
+// usable returns the check for [custody.Options.Usable]. It is nil for root keys
+// in a file, which is no service that could go away.
+func (r *rootKeys) usable() func() error {
+	if r.watch == nil {
+		return nil
+	}
+	return r.watch.Usable
 }
 
-// start tries until ctx ends or the function that it returns is called, which
-// waits for a try that is under way.
-func (w *watcher) start(ctx context.Context) (stop func()) {
+// notice says that the key service is away; it is empty while nothing is wrong.
+func (r *rootKeys) notice() string {
+	if r.watch == nil {
+		return ""
+	}
+	return r.watch.Notice()
+}
+
+// follow tries the key service, if there is one, until the function that it
+// returns is called, which waits for a try that is under way.
+func (r *rootKeys) follow(ctx context.Context, log *slog.Logger) (stop func()) {
+	if r.watch == nil {
+		return func() {}
+	}
+	r.watch.Report = func(s kms.WatchStatus, err error) { report(log, r.watch.Name, s, err) }
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
-	group.Go(func() {
-		tick := time.NewTicker(w.every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				err := w.probe(ctx)
-				if ctx.Err() == nil {
-					w.note(err, time.Now())
-				}
-			}
-		}
-	})
+	group.Go(func() { _ = r.watch.Run(ctx) }) // it returns nil
 	return func() {
 		cancel()
 		group.Wait()
 	}
 }
 
-// note remembers the outcome of a try, and logs it if it is another than before.
-func (w *watcher) note(err error, now time.Time) {
-	since := w.since.Load()
-	switch {
-	case err != nil && since == nil:
-		w.since.Store(&now)
-		w.log.Error("the key service is away: keys in memory go on, tenants without keys get none", "provider", w.name, "error", err.Error())
-	case err == nil && since != nil:
-		w.since.Store(nil)
-		w.log.Info("the key service is back", "provider", w.name, "away", now.Sub(*since).Round(time.Second).String())
+func report(log *slog.Logger, provider string, s kms.WatchStatus, err error) {
+	switch s.Phase {
+	case kms.Away:
+		log.Error("the key service is away: keys in memory go on for a time, tenants without keys get none",
+			"provider", provider, "until", s.EndsAt.UTC().Format(time.RFC3339), "error", err.Error())
+	case kms.Ended:
+		log.Error("the key service is away for too long: keys are not used until it is back", "provider", provider, "error", err.Error())
+	default:
+		log.Info("the key service is back", "provider", provider)
 	}
-}
-
-// notice returns what is wrong, empty for nothing.
-func (w *watcher) notice() string {
-	since := w.since.Load()
-	if since == nil {
-		return ""
-	}
-	return fmt.Sprintf("the key service %s has been away since %s", w.name, since.UTC().Format(time.RFC3339))
 }

@@ -96,22 +96,22 @@ func Provider(keyID string) string {
 	return name
 }
 
-// Probe has w wrap and unwrap 32 random bytes, and returns an error if it does
-// not give them back: a key service may be reachable and still refuse one of
-// the two.
-func Probe(ctx context.Context, w Wrapper) error {
+// Probe has w wrap and unwrap 32 random bytes, and returns the ID of the root
+// key that wraps. It returns an error if w does not give them back: a key
+// service may be reachable and still refuse one of the two.
+func Probe(ctx context.Context, w Wrapper) (keyID string, err error) {
 	aad := []byte("sealwright probe")
 	plain := secret.Random(32)
 	blob, keyID, err := w.Wrap(ctx, plain, aad)
 	if err != nil {
-		return err
+		return "", err
 	}
 	got, err := w.Unwrap(ctx, keyID, blob, aad)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !bytes.Equal(got.Expose(), plain.Expose()) {
-		return fault.New(fault.Unavailable, "key service gives back something else than was wrapped with %s", keyID)
+		return "", fault.New(fault.Unavailable, "key service gives back something else than was wrapped with %s", keyID)
 	}
-	return nil
+	return keyID, nil
 }

@@ -76,16 +76,16 @@ func TestChain(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
-	if err := kms.Probe(t.Context(), named("w")); fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), "w:1") {
+	if _, err := kms.Probe(t.Context(), named("w")); fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), "w:1") {
 		t.Errorf("Probe of a wrapper that answers something else: got %v", err)
 	}
 	for name, w := range map[string]failing{"Wrap": {wrap: fault.Unavailable}, "Unwrap": {unwrap: fault.Internal}} {
-		if err := kms.Probe(t.Context(), w); err == nil || fault.KindOf(err) != cmp.Or(w.wrap, w.unwrap) {
+		if _, err := kms.Probe(t.Context(), w); err == nil || fault.KindOf(err) != cmp.Or(w.wrap, w.unwrap) {
 			t.Errorf("Probe with a broken %s: got %v", name, err)
 		}
 	}
-	if err := kms.Probe(t.Context(), failing{}); err != nil {
-		t.Errorf("Probe: %v", err)
+	if id, err := kms.Probe(t.Context(), failing{}); id != "f:1" || err != nil {
+		t.Errorf("Probe: got %q, %v", id, err)
 	}
 }
 
