@@ -30,6 +30,7 @@ type KMSFile struct {
 	Watch    Setting `yaml:"watch"` // how often the provider is tried
 	Local    struct {
 		File Setting `yaml:"file"` // path or cred:NAME; missing means root.key in the data folder, made if it is not there
+		Key  Setting `yaml:"key"`  // env:NAME with what would be in the file
 	} `yaml:"local"`
 	AWS struct {
 		Key      Setting `yaml:"key"`
@@ -60,6 +61,7 @@ type kmsConfig struct {
 	provider string
 	watch    time.Duration
 	file     string          // of root keys; empty means that of the data folder
+	variable string          // of the environment, with root keys instead of a file; empty means none
 	sections map[string]bool // that are there
 	aws      awskms.Config
 	gcp      gcpkms.Config
@@ -92,6 +94,11 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 	var err error
 	c.file, err = credential(may("local.file", f.Local.File))
 	s.check("kms.local.file", f.Local.File, err)
+	c.variable, err = variable(may("local.key", f.Local.Key))
+	if err == nil && c.variable != "" && f.Local.File.Line > 0 {
+		err = errors.New("want either this or kms.local.file")
+	}
+	s.check("kms.local.key", f.Local.Key, err)
 	c.watch = s.duration("kms.watch", 0, f.Watch, defaultWatch, minWatch, maxWatch)
 	for name, isThere := range map[string]bool{
 		awskms.Name: f.AWS != KMSFile{}.AWS, gcpkms.Name: f.GCP != KMSFile{}.GCP,
@@ -130,17 +137,45 @@ func credential(text string) (path string, err error) {
 	}
 }
 
-// rootKeyFile returns the path of the file of root keys.
+// variable returns the name of the environment variable that text names.
+func variable(text string) (name string, err error) {
+	name, ok := strings.CutPrefix(text, "env:")
+	if text != "" && (!ok || name == "") {
+		return "", errors.New("want env:NAME; a file or a credential is named by kms.local.file") // and do not show it
+	}
+	return name, nil
+}
+
+// rootKeyFile returns the path of the file of root keys, empty if there is none.
 func (c Config) rootKeyFile() string {
-	if c.kms.file != "" {
+	switch {
+	case c.kms.variable != "":
+		return ""
+	case c.kms.file != "":
 		return c.kms.file
 	}
 	return filepath.Join(c.Data, rootKeyFile)
 }
 
-// openFile opens the root keys in a file. Only the one in the data folder is
-// made if it is not there.
+// takeVariable returns the root keys in an environment variable and removes it,
+// so that no process that this one starts inherits them.
+func takeVariable(name string) (*local.Wrapper, error) {
+	text := os.Getenv(name)
+	if err := os.Unsetenv(name); err != nil {
+		return nil, fmt.Errorf("remove environment variable %s: %w", name, err)
+	}
+	if text == "" {
+		return nil, fmt.Errorf("environment variable %s, which kms.local.key names, is empty", name)
+	}
+	return local.Parse("env:"+name, secret.FromString(text))
+}
+
+// openFile opens the root keys in a file or in the environment. Only the file in
+// the data folder is made if it is not there.
 func openFile(c Config, used []string) (*local.Wrapper, error) {
+	if c.kms.variable != "" {
+		return takeVariable(c.kms.variable)
+	}
 	if c.kms.file != "" {
 		return local.Load(c.kms.file)
 	}

@@ -176,6 +176,69 @@ func TestRootKeyElsewhere(t *testing.T) {
 	}
 }
 
+// TestRootKeyInEnvironment starts with the root key of an earlier start in the
+// environment, which it is removed from. There it cannot be rotated, but a
+// second line wraps from the next start on.
+func TestRootKeyInEnvironment(t *testing.T) {
+	const name = "SEALWRIGHT_TEST_ROOT_KEY"
+	data := t.TempDir()
+	s := servertest.StartConfig(t, server.Config{Data: data})
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	want := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`).Tag
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(data, "root.key")
+	text, err := os.ReadFile(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(root); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(data, "sealwright.yaml")
+	if err := os.WriteFile(config, []byte("kms:\n  local:\n    key: env:"+name+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for value, want := range map[string]string{
+		"": "environment variable " + name + ", which kms.local.key names, is empty", "short": "root key in env:" + name + ": line 1: not a root key",
+		other: "root key in env:" + name + " has id ",
+	} {
+		t.Setenv(name, value)
+		if err := run(t, server.Config{Data: data, ConfigFile: config}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), other) {
+			t.Errorf("start with %d bytes: got %v, want %s", len(value), err, want)
+		}
+	}
+	old := rootKeyOf(t, data)
+	for _, value := range []string{string(text), strings.TrimSpace(string(text)) + "\n" + other, other} {
+		t.Setenv(name, value)
+		if err := server.CheckFile(config); err != nil || os.Getenv(name) == "" {
+			t.Errorf("CheckFile: got %v and a variable of %d bytes", err, len(os.Getenv(name)))
+		}
+		s := servertest.StartConfig(t, server.Config{Data: data, ConfigFile: config})
+		if got, ok := os.LookupEnv(name); ok {
+			t.Errorf("the variable still has %d bytes", len(got))
+		}
+		if got := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`).Tag; got != want {
+			t.Errorf("sign: got %s, want %s", got, want)
+		}
+		hangUp(t, s, `newest root key","data_keys":0`)
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if log := s.Log.String(); strings.Contains(log, other) || strings.Contains(log, strings.TrimSpace(strings.Split(string(text), "\n")[1])) {
+			t.Error("the log has a root key")
+		}
+	}
+	if id := rootKeyOf(t, data); id == old {
+		t.Errorf("wrapped with %s as before", id)
+	}
+	if _, err := os.Stat(root); err == nil {
+		t.Error("a root key was made in the data folder")
+	}
+}
+
 // TestKMSAway has the key service go away and come back: the log and /readyz
 // say so, and the server stays ready.
 func TestKMSAway(t *testing.T) {
@@ -241,6 +304,10 @@ func TestKMSConfigRefuses(t *testing.T) {
 		{"CredentialElsewhere", "kms:\n  transit:\n    address: a\n    key: k\n    token: cred:../t\n", []string{"line 5: kms.transit.token: want cred: and a name without slashes"}},
 		{"LocalCredential", "kms:\n  local:\n    file: cred:a/b\n", []string{"line 3: kms.local.file: want cred: and a name without slashes"}},
 		{"NoCredentials", "kms:\n  local:\n    file: cred:root\n", []string{"line 3: kms.local.file: credential root: CREDENTIALS_DIRECTORY is not set"}},
+		{"KeyInFile", "kms:\n  local:\n    key: AAAAhvs.secretAAAA=\n", []string{"line 3: kms.local.key: want env:NAME; a file or a credential"}},
+		{"KeyOfFile", "kms:\n  local:\n    key: file:root.key\n", []string{"line 3: kms.local.key: want env:NAME"}},
+		{"KeyWithoutName", "kms:\n  local:\n    key: 'env:'\n", []string{"line 3: kms.local.key: want env:NAME"}},
+		{"KeyAndFile", "kms:\n  local:\n    file: root.key\n    key: env:ROOT\n", []string{"line 4: kms.local.key: want either this or kms.local.file"}},
 		{"WatchTooOften", "kms:\n  watch: 10ms\n", []string{"line 2: kms.watch: got 10ms, want 1s to 1h"}},
 		{"Unknown", "kms:\n  aws: {}\n", []string{"line 2: field aws not found"}},
 	} {

@@ -18,7 +18,7 @@ const msgRewrapped = "data keys are wrapped under the newest root key"
 
 // rotator follows the root keys while the server runs.
 type rotator struct {
-	file string
+	file string // of root keys; empty if they cannot be read again
 	db   database
 	root *rootKeys
 	keys *custody.Service
@@ -71,7 +71,7 @@ func (r rotator) rotate(ctx context.Context) (n int, err error) {
 			return 0, fmt.Errorf("try the key service %s: %w", r.root.watch.Name, err)
 		}
 	}
-	if r.root.file != nil {
+	if r.root.file != nil && r.file != "" {
 		fresh, err := local.Load(r.file)
 		if err != nil {
 			return 0, err

@@ -48,8 +48,9 @@ type rootKey struct {
 // Wrapper wraps and unwraps under the root keys of one file. It may be used by
 // many goroutines.
 type Wrapper struct {
-	path string
-	keys atomic.Pointer[[]rootKey]
+	path  string
+	fixed bool // path is not that of a file
+	keys  atomic.Pointer[[]rootKey]
 }
 
 // KeyID returns the ID of the root key that wraps: the first 8 bytes, in hex,

@@ -356,3 +356,27 @@ func TestPrint(t *testing.T) {
 		}
 	}
 }
+
+func TestParse(t *testing.T) {
+	w, err := local.Parse("env:ROOT", secret.FromString(rootA+"\n# a remark\n"+rootB))
+	if err != nil || w.KeyID() != idB {
+		t.Fatalf("Parse: got %v", err)
+	}
+	blob, keyID := wrap(t, load(t, write(t, rootA)), "plain", "aad")
+	if got, err := w.Unwrap(t.Context(), keyID, blob, []byte("aad")); err != nil || string(got.Expose()) != "plain" {
+		t.Errorf("Unwrap under the first line: %v", err)
+	}
+	if err := w.Reload(); err != nil || w.KeyID() != idB {
+		t.Errorf("Reload: got %v and key %s", err, w.KeyID())
+	}
+	_, err = w.Unwrap(t.Context(), "0123456789abcdef", blob, []byte("aad"))
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "root keys in env:ROOT have ids "+idB+" and "+idA) {
+		t.Errorf("Unwrap under another key: got %v", err)
+	}
+	for name, text := range map[string]string{"Empty": "", "Short": rootA[:20], "Twice": rootA + "\n" + rootA, "OneLine": rootA + " " + rootB} {
+		_, err := local.Parse("env:ROOT", secret.FromString(text))
+		if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "env:ROOT") || strings.Contains(err.Error(), rootA[:20]) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
