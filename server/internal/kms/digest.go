@@ -3,27 +3,49 @@ package kms
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
-// DigestSize is the length of [Digest.Text] in bytes, the same for every
-// message and far below the smallest limit of a provider, the 4,096 bytes that
-// AWS GenerateMac takes.
-const DigestSize = len(digestPrefix) + 2*sha256.Size + 1
+// Construction is the name of what native MACs sign, and the first line of it.
+const Construction = "sealwright-native-mac-v1"
 
-// digestPrefix keeps tags of digests apart from those of other messages.
-const digestPrefix = "sealwright native mac v1\nsha-256="
+// MaxText is the most bytes of a text to sign. It is what AWS GenerateMac
+// takes, the smallest limit of all providers. The names of tenants and keys
+// keep texts far below it.
+const MaxText = 4096
 
-// Digest is the SHA-256 of a message, which is what native MACs sign: key
-// services take short messages only. It is written as
+// Digest is what a native MAC signs in the place of a message: its SHA-256,
+// since key services take short messages only, and whose key is used. The names
+// are bound, so that two keys which share a key of the key service do not share
+// tags.
+type Digest struct {
+	Tenant  string
+	Key     string            // name in the tenant
+	Version int               // of the key, 1 or more; 0 only in the probe of a key
+	Sum     [sha256.Size]byte // SHA-256 of the message
+}
+
+// Text returns the signed bytes, six lines that each end with a line feed: the
+// construction, "hmac-sha256", the tenant, the name of the key, the version in
+// decimal digits and the digest in lower-case hex. docs/design/native-mac.md has
+// an example.
 //
-//	Digest(sha256.Sum256(message))
-type Digest [sha256.Size]byte
-
-// Text returns the signed bytes: the line "sealwright native mac v1", and the
-// line "sha-256=" with 64 lower case hex digits, each with a newline.
-func (d Digest) Text() []byte {
-	b := make([]byte, 0, DigestSize)
-	b = append(b, digestPrefix...)
-	b = hex.AppendEncode(b, d[:])
-	return append(b, '\n')
+// A name with a line feed, and a text of more than [MaxText] bytes, are of kind
+// [fault.Invalid].
+func (d Digest) Text() ([]byte, error) {
+	if strings.Contains(d.Tenant, "\n") || strings.Contains(d.Key, "\n") {
+		return nil, fault.New(fault.Invalid, "names of tenants and keys with a line feed cannot be signed")
+	}
+	b := make([]byte, 0, 256)
+	for _, line := range [...]string{Construction, "hmac-sha256", d.Tenant, d.Key, strconv.Itoa(d.Version)} {
+		b = append(append(b, line...), '\n')
+	}
+	b = append(hex.AppendEncode(b, d.Sum[:]), '\n')
+	if len(b) > MaxText {
+		return nil, fault.New(fault.Invalid, "text to sign has %d bytes, want at most %d", len(b), MaxText)
+	}
+	return b, nil
 }

@@ -47,11 +47,13 @@ type Wrapper interface {
 // It takes a [Digest] and nothing else. A tag is therefore never HMAC(key,
 // body), and no other scheme than the platform's own can use such a key.
 type MAC interface {
-	// MAC returns the 32 bytes HMAC-SHA-256(key, d.Text()).
+	// MAC returns the 32 bytes HMAC-SHA-256(key, text) of the text of d. A
+	// digest without a text is of kind [fault.Invalid].
 	MAC(ctx context.Context, key string, d Digest) (tag []byte, err error)
 
 	// Verify reports whether tag is that of MAC. A tag that is not, of any
-	// length, is false and no error. The key service compares.
+	// length, is false and no error. The comparison takes constant time, in the
+	// key service or here.
 	Verify(ctx context.Context, key string, d Digest, tag []byte) (bool, error)
 }
 

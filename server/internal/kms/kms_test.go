@@ -4,28 +4,65 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
+	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
-// Digests of "abc" and of nothing are those of FIPS 180-4 examples and of
-// `printf ” | sha256sum`.
+// The digest of "abc" is that of the FIPS 180-4 examples. The text is the
+// example of docs/design/native-mac.md, whose tag was computed with OpenSSL:
+//
+//	printf 'sealwright-native-mac-v1\nhmac-sha256\ndefault\norders\n1\n%s\n' \
+//	  ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad |
+//	  openssl dgst -sha256 -mac HMAC -macopt hexkey:000102…1f
 func TestDigestText(t *testing.T) {
-	for message, want := range map[string]string{
-		"abc": "sealwright native mac v1\nsha-256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n",
-		"":    "sealwright native mac v1\nsha-256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n",
-	} {
-		got := kms.Digest(sha256.Sum256([]byte(message))).Text()
-		if string(got) != want || len(got) != kms.DigestSize {
-			t.Errorf("Text of %q: got %q of %d bytes, want %q of %d", message, got, len(got), want, kms.DigestSize)
-		}
+	d := kms.Digest{Tenant: "default", Key: "orders", Version: 1, Sum: sha256.Sum256([]byte("abc"))}
+	const want = "sealwright-native-mac-v1\nhmac-sha256\ndefault\norders\n1\n" +
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
+	text, err := d.Text()
+	if string(text) != want || err != nil {
+		t.Errorf("Text: got %q, %v, want %q", text, err, want)
 	}
-	if kms.DigestSize > 4096 {
-		t.Errorf("DigestSize: got %d, AWS GenerateMac takes 4096", kms.DigestSize)
+	key := make([]byte, 32)
+	for i := range key {
+		key[i] = byte(i)
+	}
+	k, err := mac.New(mac.SHA256, secret.New(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := k.Sum(nil, text)
+	if got := hex.EncodeToString(tag); got != vector || err != nil {
+		t.Errorf("HMAC of the text: got %s, %v, want %s", got, err, vector)
+	}
+}
+
+// vector is the tag of docs/design/native-mac.md.
+const vector = "3cf8b988f97247f187a3b73bdac527629916784ec4b0fcc1acaac5e5a1199438"
+
+// TestDigestLimits has texts at the limit of AWS, and names that would move
+// the border of a line.
+func TestDigestLimits(t *testing.T) {
+	rest := len("sealwright-native-mac-v1\nhmac-sha256\n\n\n1\n") + 2*sha256.Size + 1
+	for name, c := range map[string]struct {
+		d    kms.Digest
+		want fault.Kind
+	}{
+		"Longest":        {kms.Digest{Key: strings.Repeat("k", kms.MaxText-rest), Version: 1}, 0},
+		"TooLong":        {kms.Digest{Key: strings.Repeat("k", kms.MaxText-rest+1), Version: 1}, fault.Invalid},
+		"LineInKey":      {kms.Digest{Key: "a\nb", Version: 1}, fault.Invalid},
+		"LineInTenant":   {kms.Digest{Tenant: "a\n", Version: 1}, fault.Invalid},
+		"CarriageReturn": {kms.Digest{Key: "a\r", Version: 1}, 0}, // no border
+	} {
+		text, err := c.d.Text()
+		if fault.KindOf(err) != c.want || (text == nil) != (err != nil) {
+			t.Errorf("%s: got %d bytes, %v, want kind %v", name, len(text), err, c.want)
+		}
 	}
 }
 

@@ -4,8 +4,9 @@
 // additional data is bound by the encryption context, of which it is one entry,
 // "sealwright-aad-sha256" with its SHA-256 in hex: contexts stand in CloudTrail
 // in clear and are limited in size. MACs are GenerateMac and VerifyMac with
-// HMAC_SHA_256 keys. GenerateMac takes at most 4,096 bytes and has no mode for
-// digests, so what is signed is the text of a [kms.Digest].
+// HMAC_SHA_256 keys; AWS compares. GenerateMac takes at most 4,096 bytes and has
+// no mode for digests, so what is signed is the text of a [kms.Digest], which
+// holds that limit.
 //
 // Credentials and region come from where the AWS SDK looks for them:
 // environment, shared files, web identity, and the roles of containers and
@@ -44,9 +45,9 @@ var (
 	_ kms.MAC     = (*Client)(nil)
 )
 
-// Config says which key. Key must be set.
+// Config says which key.
 type Config struct {
-	Key      string        // that wraps: ID, ARN, or "alias/" and a name
+	Key      string        // that wraps: ID, ARN, or "alias/" and a name; empty if none is to
 	Region   string        // empty means that of the environment
 	Endpoint string        // URL of the service; empty means that of the region
 	Timeout  time.Duration // of one call with its repetitions; 0 means 10 s
@@ -62,9 +63,6 @@ type Client struct {
 
 // Open returns a client. It asks AWS nothing; [kms.Probe] does.
 func Open(ctx context.Context, c Config) (*Client, error) {
-	if c.Key == "" {
-		return nil, fault.New(fault.Unavailable, "AWS KMS needs a key")
-	}
 	loaded, err := config.LoadDefaultConfig(ctx, func(o *config.LoadOptions) error {
 		o.Region = c.Region
 		return nil
@@ -87,6 +85,9 @@ func Open(ctx context.Context, c Config) (*Client, error) {
 func (c *Client) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
 	if err := kms.CheckPlain(plain); err != nil {
 		return nil, "", err
+	}
+	if c.key == "" {
+		return nil, "", noKey()
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -129,10 +130,14 @@ func (c *Client) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte,
 	if key == "" {
 		return nil, noKey()
 	}
+	text, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.api.GenerateMac(ctx, &awskms.GenerateMacInput{
-		KeyId: aws.String(key), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: d.Text(),
+		KeyId: aws.String(key), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: text,
 	})
 	if err != nil {
 		return nil, unavailable("sign", key, err)
@@ -149,13 +154,14 @@ func (c *Client) Verify(ctx context.Context, key string, d kms.Digest, tag []byt
 	if key == "" {
 		return false, noKey()
 	}
-	if len(tag) != sha256.Size {
-		return false, nil
+	text, err := d.Text()
+	if err != nil || len(tag) != sha256.Size {
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.api.VerifyMac(ctx, &awskms.VerifyMacInput{
-		KeyId: aws.String(key), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: d.Text(), Mac: tag,
+		KeyId: aws.String(key), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: text, Mac: tag,
 	})
 	if isA[*types.KMSInvalidMacException](err) {
 		return false, nil
@@ -164,6 +170,23 @@ func (c *Client) Verify(ctx context.Context, key string, d kms.Digest, tag []byt
 		return false, unavailable("verify", key, err)
 	}
 	return out.MacValid, nil
+}
+
+// MakeKey makes an HMAC_256 key that carries label as its description, and
+// returns its ARN. It needs the permission kms:CreateKey.
+func (c *Client) MakeKey(ctx context.Context, label string) (key string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	out, err := c.api.CreateKey(ctx, &awskms.CreateKeyInput{
+		KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac, Description: aws.String(label),
+	})
+	if err != nil {
+		return "", fault.New(fault.Unavailable, "AWS KMS does not make a key").Because(err)
+	}
+	if out.KeyMetadata == nil || aws.ToString(out.KeyMetadata.Arn) == "" {
+		return "", fault.New(fault.Unavailable, "AWS KMS: the answer does not name the key that was made")
+	}
+	return *out.KeyMetadata.Arn, nil
 }
 
 func bind(aad []byte) map[string]string {

@@ -54,9 +54,9 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Config says which key. Key must be set.
+// Config says which key.
 type Config struct {
-	Key     string                // that wraps: projects/…/locations/…/keyRings/…/cryptoKeys/…
+	Key     string                // that wraps: projects/…/locations/…/keyRings/…/cryptoKeys/…; empty if none is to
 	Timeout time.Duration         // of one call with its repetitions; 0 means 10 s
 	Options []option.ClientOption // endpoint and credentials, if not those of the environment
 }
@@ -71,7 +71,7 @@ type Client struct {
 
 // Open returns a client. It asks for no key; [kms.Probe] does.
 func Open(ctx context.Context, c Config) (*Client, error) {
-	if !keyName.MatchString(c.Key) {
+	if c.Key != "" && !keyName.MatchString(c.Key) {
 		return nil, fault.New(fault.Unavailable, "Google Cloud KMS: got the key %q, want projects/…/locations/…/keyRings/…/cryptoKeys/…", c.Key)
 	}
 	api, err := gcp.NewKeyManagementClient(ctx, c.Options...)
@@ -94,6 +94,9 @@ func (c *Client) Close() error {
 func (c *Client) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
 	if err := kms.CheckPlain(plain); err != nil {
 		return nil, "", err
+	}
+	if c.key == "" {
+		return nil, "", fault.New(fault.Unavailable, "Google Cloud KMS has no key to wrap with")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -143,9 +146,12 @@ func (c *Client) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte,
 	if !versionName.MatchString(key) {
 		return nil, noVersion(key)
 	}
+	text, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	text := d.Text()
 	out, err := c.api.MacSign(ctx, &kmspb.MacSignRequest{Name: key, Data: text, DataCrc32C: checksum(text)})
 	if err != nil {
 		return nil, unavailable(ctx, "sign", key, err)
@@ -162,12 +168,12 @@ func (c *Client) Verify(ctx context.Context, key string, d kms.Digest, tag []byt
 	if !versionName.MatchString(key) {
 		return false, noVersion(key)
 	}
-	if len(tag) != sha256.Size {
-		return false, nil
+	text, err := d.Text()
+	if err != nil || len(tag) != sha256.Size {
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	text := d.Text()
 	out, err := c.api.MacVerify(ctx, &kmspb.MacVerifyRequest{
 		Name: key, Data: text, DataCrc32C: checksum(text), Mac: tag, MacCrc32C: checksum(tag),
 	})

@@ -131,8 +131,25 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// TestNoKeyToWrap has a client for MACs alone.
+func TestNoKeyToWrap(t *testing.T) {
+	f := newFake(t)
+	f.add("mac", material)
+	c, err := gcpkms.Open(t.Context(), gcpkms.Config{Timeout: 5 * time.Second, Options: f.options()})
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	defer c.Close()
+	if _, err := c.MAC(t.Context(), id("mac", "1"), kms.Digest{}); err != nil {
+		t.Errorf("MAC: %v", err)
+	}
+	if blob, _, err := c.Wrap(t.Context(), secret.FromString("k"), nil); fault.KindOf(err) != fault.Unavailable || blob != nil {
+		t.Errorf("Wrap: got %d bytes, %v, want kind %v", len(blob), err, fault.Unavailable)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
-	for _, key := range []string{"", "root", ring, id("root", "1"), ring + "root/"} {
+	for _, key := range []string{"root", ring, id("root", "1"), ring + "root/"} {
 		c, err := gcpkms.Open(t.Context(), gcpkms.Config{Key: key})
 		if c != nil || fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), "got the key") {
 			t.Errorf("Open with %q: got %v, want kind %v", key, err, fault.Unavailable)

@@ -25,9 +25,14 @@ type MACSubject struct {
 	// Material is that of Key, for comparison with HMAC in this process; zero
 	// if it cannot be known.
 	Material secret.Bytes
+
+	// Make is that of [kms.Device]; nil if the key service makes no keys.
+	Make func(ctx context.Context, label string) (key string, err error)
 }
 
-func digest(message string) kms.Digest { return sha256.Sum256([]byte(message)) }
+func digest(message string) kms.Digest {
+	return kms.Digest{Tenant: "default", Key: "orders", Version: 1, Sum: sha256.Sum256([]byte(message))}
+}
 
 // MAC tests the native MAC of subjects that open returns.
 func MAC(t *testing.T, open func(*testing.T) MACSubject) {
@@ -41,6 +46,9 @@ func MAC(t *testing.T, open func(*testing.T) MACSubject) {
 		{"UnknownKey", testMACUnknownKey},
 		{"EndedContext", testMACEndedContext},
 		{"InParallel", testMACParallel},
+		{"BindsNames", testBindsNames},
+		{"LimitOfText", testLimitOfText},
+		{"Make", testMake},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := open(t)
@@ -83,11 +91,15 @@ func testNotPlain(t *testing.T, s MACSubject) {
 	}
 	tag := sum(t, s, s.Key, "message")
 	d := digest("message")
+	text, err := d.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		message []byte
 		want    bool
-	}{{"Text", d.Text(), true}, {"Body", []byte("message"), false}, {"RawDigest", d[:], false}} {
+	}{{"Text", text, true}, {"Body", []byte("message"), false}, {"RawDigest", d.Sum[:], false}} {
 		want, err := k.Sum(nil, c.message)
 		if err != nil {
 			t.Fatal(err)
@@ -165,4 +177,63 @@ func testMACParallel(t *testing.T, s MACSubject) {
 		})
 	}
 	group.Wait()
+}
+
+// testBindsNames holds that a tag is that of one version of one key of one
+// tenant, also where others use the same key of the key service.
+func testBindsNames(t *testing.T, s MACSubject) {
+	tag := sum(t, s, s.Key, "message")
+	for name, change := range map[string]func(*kms.Digest){
+		"Tenant":  func(d *kms.Digest) { d.Tenant = "other" },
+		"Key":     func(d *kms.Digest) { d.Key = "other" },
+		"Version": func(d *kms.Digest) { d.Version = 2 },
+		"Borders": func(d *kms.Digest) { d.Tenant, d.Key = "defaul", "torders" },
+	} {
+		d := digest("message")
+		change(&d)
+		if ok, err := s.MAC.Verify(t.Context(), s.Key, d, tag); ok || err != nil {
+			t.Errorf("another %s: got %t, %v, want false and no error", name, ok, err)
+		}
+	}
+}
+
+// testLimitOfText holds that what a key service might not take is not sent.
+func testLimitOfText(t *testing.T, s MACSubject) {
+	for name, key := range map[string]string{"Long": string(bytes.Repeat([]byte("k"), kms.MaxText)), "LineFeed": "orders\n1"} {
+		d := digest("message")
+		d.Key = key
+		if tag, err := s.MAC.MAC(t.Context(), s.Key, d); fault.KindOf(err) != fault.Invalid || tag != nil {
+			t.Errorf("%s: MAC: got %d bytes, %v, want kind %v", name, len(tag), err, fault.Invalid)
+		}
+		if ok, err := s.MAC.Verify(t.Context(), s.Key, d, make([]byte, sha256.Size)); fault.KindOf(err) != fault.Invalid || ok {
+			t.Errorf("%s: Verify: got %t, %v, want kind %v", name, ok, err, fault.Invalid)
+		}
+	}
+}
+
+// testMake makes two keys with one label each; both work and are not the same.
+func testMake(t *testing.T, s MACSubject) {
+	if s.Make == nil {
+		t.Skip("the subject makes no keys")
+	}
+	one, err := s.Make(t.Context(), "sealwright-orders-v1-a")
+	if err != nil {
+		t.Fatalf("Make: %v", err)
+	}
+	two, err := s.Make(t.Context(), "sealwright-orders-v1-b")
+	if err != nil || one == two || one == "" {
+		t.Fatalf("Make: got %q and %q, %v", one, two, err)
+	}
+	tag := sum(t, s, one, "message")
+	if ok, err := s.MAC.Verify(t.Context(), one, digest("message"), tag); !ok || err != nil {
+		t.Errorf("Verify with the key that was made: got %t, %v", ok, err)
+	}
+	if ok, err := s.MAC.Verify(t.Context(), two, digest("message"), tag); ok || err != nil {
+		t.Errorf("Verify with another key that was made: got %t, %v", ok, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if key, err := s.Make(ctx, "sealwright-orders-v1-c"); fault.KindOf(err) != fault.Unavailable || key != "" {
+		t.Errorf("Make with an ended context: got %q, %v, want kind %v", key, err, fault.Unavailable)
+	}
 }

@@ -46,3 +46,6 @@ func (*Token) MAC(context.Context, string, kms.Digest) ([]byte, error) { return 
 func (*Token) Verify(context.Context, string, kms.Digest, []byte) (bool, error) {
 	return false, errAbsent()
 }
+
+// MakeKey returns an error of kind [fault.Unavailable].
+func (*Token) MakeKey(context.Context, string) (string, error) { return "", errAbsent() }

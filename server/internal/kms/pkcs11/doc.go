@@ -15,6 +15,7 @@
 package pkcs11
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sealwright/sealwright/secret"
@@ -23,13 +24,16 @@ import (
 // Name is the provider in key IDs, which are "pkcs11:" and a label.
 const Name = "pkcs11"
 
-// Config says which token and which key. Module, Token, PIN and Key must be
-// set.
+// ErrLogin means that the token has refused the PIN. It is not tried again, for
+// tokens lock themselves after a few wrong ones.
+var ErrLogin = errors.New("PIN was refused")
+
+// Config says which token and which key. Module, Token and PIN must be set.
 type Config struct {
 	Module string       // path of the library of the token's maker
 	Token  string       // label of the token
 	PIN    secret.Bytes // of the user
-	Key    string       // label of the AES-256 key that wraps
+	Key    string       // label of the AES-256 key that wraps; empty if none is to
 
 	Sessions int           // how many calls run at once; 0 means 8
 	Wait     time.Duration // for a free session; 0 means 10 s

@@ -4,7 +4,9 @@ package pkcs11_test
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/kms/kmstest"
 	"github.com/sealwright/sealwright/server/internal/kms/pkcs11"
 )
@@ -39,8 +42,9 @@ func TestWrap(t *testing.T) {
 
 func TestMAC(t *testing.T) {
 	kmstest.MAC(t, func(t *testing.T) kmstest.MACSubject {
+		token := open(t, newToken(t, twoOfEach))
 		return kmstest.MACSubject{
-			MAC: open(t, newToken(t, twoOfEach)), Against: against,
+			MAC: token, Against: against, Make: token.MakeKey,
 			Key: "mac", Other: "mac-2", Unknown: "mac-3", Material: secret.New(material),
 		}
 	})
@@ -52,6 +56,9 @@ func TestOneSession(t *testing.T) {
 	token := open(t, c)
 	kmstest.Wrap(t, func(*testing.T) kmstest.Subject {
 		return kmstest.Subject{Wrapper: token, Against: against + ", one session", Other: "pkcs11:root-2", Unknown: "pkcs11:root-3"}
+	})
+	kmstest.MAC(t, func(*testing.T) kmstest.MACSubject {
+		return kmstest.MACSubject{MAC: token, Against: against + ", one session", Key: "mac", Other: "mac-2", Unknown: "mac-3", Material: secret.New(material)}
 	})
 }
 
@@ -84,8 +91,8 @@ func TestOpenRefuses(t *testing.T) {
 		make   func(*testing.T, *p11.Ctx, p11.SessionHandle) // nil means twoOfEach
 		want   string
 	}{
-		{"NoModule", func(c *pkcs11.Config) { c.Module = "" }, nil, "needs module, token, PIN and key"},
-		{"NoPIN", func(c *pkcs11.Config) { c.PIN = secret.Bytes{} }, nil, "needs module, token, PIN and key"},
+		{"NoModule", func(c *pkcs11.Config) { c.Module = "" }, nil, "needs module, token and PIN"},
+		{"NoPIN", func(c *pkcs11.Config) { c.PIN = secret.Bytes{} }, nil, "needs module, token and PIN"},
 		{"NoSuchModule", func(c *pkcs11.Config) { c.Module = "/nonexistent/p11.so" }, nil, "/nonexistent/p11.so cannot be loaded"},
 		{"NoSuchToken", func(c *pkcs11.Config) { c.Token = "other" }, nil, `got 0 PKCS#11 tokens with label "other", want 1`},
 		{"WrongPIN", func(c *pkcs11.Config) { c.PIN = secret.FromString("wrong-pin") }, nil, "refuses the login"},
@@ -127,9 +134,109 @@ func TestMACKeyIsKept(t *testing.T) {
 		makeAES(t, ctx, s, "root", keyKind{})
 		importMAC(t, ctx, s, "mac", material, keyKind{extractable: true})
 	}))
-	tag, err := token.MAC(t.Context(), "mac", sha256.Sum256(nil))
+	tag, err := token.MAC(t.Context(), "mac", kms.Digest{})
 	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), "can be read out") || tag != nil {
 		t.Errorf("MAC with an extractable key: got %d bytes, %v", len(tag), err)
+	}
+}
+
+// TestMakeKey looks at what was made as an administrator does: the key stays in
+// the token, and serves for MACs alone.
+func TestMakeKey(t *testing.T) {
+	c := newToken(t, twoOfEach)
+	c.Key = "" // the server wraps elsewhere
+	token := open(t, c)
+	if blob, _, err := token.Wrap(t.Context(), secret.FromString("k"), nil); fault.KindOf(err) != fault.Unavailable || blob != nil {
+		t.Errorf("Wrap without a key: got %d bytes, %v, want kind %v", len(blob), err, fault.Unavailable)
+	}
+	key, err := token.MakeKey(t.Context(), "made")
+	check(t, err)
+	for _, label := range []string{"made", "mac", ""} {
+		if again, err := token.MakeKey(t.Context(), label); fault.KindOf(err) != fault.Unavailable || again != "" {
+			t.Errorf("MakeKey with the label %q, which is taken or empty: got %q, %v", label, again, err)
+		}
+	}
+	tag, err := token.MAC(t.Context(), key, kms.Digest{})
+	check(t, err)
+	check(t, token.Close())
+	fill(t, c, func(t *testing.T, ctx *p11.Ctx, s p11.SessionHandle) {
+		check(t, ctx.FindObjectsInit(s, []*p11.Attribute{p11.NewAttribute(p11.CKA_LABEL, "made")}))
+		found, _, err := ctx.FindObjects(s, 2)
+		check(t, err)
+		if len(found) != 1 {
+			t.Fatalf("got %d keys, want 1", len(found))
+		}
+		for attribute, want := range map[uint]byte{
+			p11.CKA_SENSITIVE: 1, p11.CKA_EXTRACTABLE: 0, p11.CKA_ALWAYS_SENSITIVE: 1, p11.CKA_NEVER_EXTRACTABLE: 1,
+			p11.CKA_LOCAL: 1, p11.CKA_PRIVATE: 1, p11.CKA_SIGN: 1, p11.CKA_ENCRYPT: 0, p11.CKA_WRAP: 0,
+		} {
+			got, err := ctx.GetAttributeValue(s, found[0], []*p11.Attribute{p11.NewAttribute(attribute, nil)})
+			if err != nil || len(got[0].Value) != 1 || got[0].Value[0] != want {
+				t.Errorf("attribute %#x: got %v, %v, want %d", attribute, got, err, want)
+			}
+		}
+		if _, err := ctx.GetAttributeValue(s, found[0], []*p11.Attribute{p11.NewAttribute(p11.CKA_VALUE, nil)}); err == nil {
+			t.Error("the token gives the value out")
+		}
+	})
+	again := open(t, c) // after a restart
+	if ok, err := again.Verify(t.Context(), key, kms.Digest{}, tag); !ok || err != nil {
+		t.Errorf("Verify after a restart: got %t, %v", ok, err)
+	}
+}
+
+// TestWrongPIN holds that a refused PIN has its own error.
+func TestWrongPIN(t *testing.T) {
+	c := newToken(t, twoOfEach)
+	c.PIN, c.Key = secret.FromString("wrong-pin"), ""
+	if token, err := pkcs11.Open(t.Context(), c); token != nil || !errors.Is(err, pkcs11.ErrLogin) || strings.Contains(err.Error(), "wrong-pin") {
+		t.Errorf("Open: got %v, want %v", err, pkcs11.ErrLogin)
+	}
+}
+
+// TestPINChanged changes the PIN under a server that uses the token: it goes on
+// in its session, and once that is closed tries the old PIN one time only.
+func TestPINChanged(t *testing.T) {
+	c := newToken(t, twoOfEach)
+	c.Sessions = 1
+	token := open(t, c)
+	admin := p11.New(c.Module) // shares the state of the library with the token
+	defer admin.Destroy()
+	slots, err := admin.GetSlotList(true)
+	check(t, err)
+	s, err := admin.OpenSession(slots[0], p11.CKF_SERIAL_SESSION|p11.CKF_RW_SESSION)
+	check(t, err)
+	check(t, admin.SetPIN(s, pin, "another-pin"))
+	check(t, admin.CloseSession(s))
+	if _, err := token.MAC(t.Context(), "mac", kms.Digest{}); err != nil {
+		t.Errorf("MAC in an open session: %v", err)
+	}
+	if _, err := token.MAC(t.Context(), "mac-3", kms.Digest{}); err == nil || errors.Is(err, pkcs11.ErrLogin) {
+		t.Errorf("MAC with an unknown key: got %v", err)
+	}
+	for _, want := range []string{"refuses the login", "is not asked again"} {
+		if _, err := token.MAC(t.Context(), "mac", kms.Digest{}); fault.KindOf(err) != fault.Unavailable || !errors.Is(err, pkcs11.ErrLogin) || !strings.Contains(err.Error(), want) {
+			t.Errorf("MAC with the old PIN: got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestRemoved removes the token under a server that uses it: calls fail, and
+// nothing is said about a tag.
+func TestRemoved(t *testing.T) {
+	c := newToken(t, twoOfEach)
+	token := open(t, c)
+	tag, err := token.MAC(t.Context(), "mac", kms.Digest{})
+	check(t, err)
+	check(t, os.RemoveAll(filepath.Join(filepath.Dir(os.Getenv("SOFTHSM2_CONF")), "tokens")))
+	if got, err := token.MAC(t.Context(), "mac", kms.Digest{}); fault.KindOf(err) != fault.Unavailable || got != nil {
+		t.Errorf("MAC: got %d bytes, %v, want kind %v", len(got), err, fault.Unavailable)
+	}
+	if ok, err := token.Verify(t.Context(), "mac", kms.Digest{}, tag); fault.KindOf(err) != fault.Unavailable || ok {
+		t.Errorf("Verify: got %t, %v, want kind %v", ok, err, fault.Unavailable)
+	}
+	if key, err := token.MakeKey(t.Context(), "made"); fault.KindOf(err) != fault.Unavailable || key != "" {
+		t.Errorf("MakeKey: got %q, %v, want kind %v", key, err, fault.Unavailable)
 	}
 }
 
@@ -138,7 +245,7 @@ func TestClose(t *testing.T) {
 	token := open(t, newToken(t, twoOfEach))
 	check(t, token.Close())
 	check(t, token.Close())
-	if _, err := token.MAC(t.Context(), "mac", sha256.Sum256(nil)); fault.KindOf(err) != fault.Unavailable {
+	if _, err := token.MAC(t.Context(), "mac", kms.Digest{}); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("MAC: got %v, want kind %v", err, fault.Unavailable)
 	}
 }

@@ -37,6 +37,8 @@ type Token struct {
 	config Config
 	pool   chan *session // has Sessions entries, those that are not in use
 	closed atomic.Bool
+
+	refused atomic.Bool // the PIN: a token is locked after a few wrong ones
 }
 
 // session is one session with the token. Its zero value is not yet open.
@@ -52,12 +54,12 @@ type object struct {
 	label string
 }
 
-// Open loads the module, logs in and looks for the key that wraps. A process
-// has one open token for each module. The error is of kind
-// [fault.Unavailable].
+// Open loads the module, logs in and looks for the key that wraps, if there is
+// to be one. A process has one open token for each module. The error is of kind
+// [fault.Unavailable], and wraps [ErrLogin] if the token refused the PIN.
 func Open(ctx context.Context, c Config) (*Token, error) {
-	if c.Module == "" || c.Token == "" || c.Key == "" || c.PIN.IsZero() {
-		return nil, fault.New(fault.Unavailable, "PKCS#11 needs module, token, PIN and key")
+	if c.Module == "" || c.Token == "" || c.PIN.IsZero() {
+		return nil, fault.New(fault.Unavailable, "PKCS#11 needs module, token and PIN")
 	}
 	c.Sessions = cmp.Or(c.Sessions, defaultSessions)
 	c.Wait = cmp.Or(c.Wait, defaultWait)
@@ -74,6 +76,9 @@ func Open(ctx context.Context, c Config) (*Token, error) {
 		t.pool <- new(session)
 	}
 	err := t.with(ctx, func(s *session) error {
+		if c.Key == "" {
+			return nil
+		}
 		_, err := t.find(s, object{p11.CKK_AES, c.Key})
 		return err
 	})
@@ -136,6 +141,9 @@ func (t *Token) connect(s *session) error {
 	if s.open {
 		return nil
 	}
+	if t.refused.Load() {
+		return t.unavailable("has refused the login: it is not asked again, since it may lock itself", ErrLogin)
+	}
 	slot, err := t.slot()
 	if err != nil {
 		return err
@@ -146,9 +154,26 @@ func (t *Token) connect(s *session) error {
 	s.open, s.keys = true, map[object]p11.ObjectHandle{}
 	err = t.module.Login(s.handle, p11.CKU_USER, string(t.config.PIN.Expose()))
 	if err != nil && !errors.Is(err, p11.Error(p11.CKR_USER_ALREADY_LOGGED_IN)) {
+		if isWrongPIN(err) {
+			t.refused.Store(true)
+			err = errors.Join(ErrLogin, err)
+		}
 		return t.unavailable("refuses the login", err)
 	}
 	return nil
+}
+
+// isWrongPIN reports whether another login with the same PIN can only do harm.
+func isWrongPIN(err error) bool {
+	var code p11.Error
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case p11.CKR_PIN_INCORRECT, p11.CKR_PIN_INVALID, p11.CKR_PIN_LEN_RANGE, p11.CKR_PIN_EXPIRED, p11.CKR_PIN_LOCKED:
+		return true
+	}
+	return false
 }
 
 // drop closes s. What fails there is of no use to anybody: the session is gone.
@@ -182,17 +207,9 @@ func (t *Token) find(s *session, o object) (p11.ObjectHandle, error) {
 	if h, ok := s.keys[o]; ok {
 		return h, nil
 	}
-	err := t.module.FindObjectsInit(s.handle, []*p11.Attribute{
-		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY),
-		p11.NewAttribute(p11.CKA_KEY_TYPE, o.class),
-		p11.NewAttribute(p11.CKA_LABEL, o.label),
-	})
+	found, err := t.search(s, o)
 	if err != nil {
-		return 0, t.unavailable("cannot be searched", err)
-	}
-	found, _, err := t.module.FindObjects(s.handle, 2)
-	if err = errors.Join(err, t.module.FindObjectsFinal(s.handle)); err != nil {
-		return 0, t.unavailable("cannot be searched", err)
+		return 0, err
 	}
 	switch {
 	case len(found) == 0 || o.label == "":
@@ -205,6 +222,23 @@ func (t *Token) find(s *session, o object) (p11.ObjectHandle, error) {
 	}
 	s.keys[o] = found[0]
 	return found[0], nil
+}
+
+// search returns up to two keys o.
+func (t *Token) search(s *session, o object) ([]p11.ObjectHandle, error) {
+	err := t.module.FindObjectsInit(s.handle, []*p11.Attribute{
+		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY),
+		p11.NewAttribute(p11.CKA_KEY_TYPE, o.class),
+		p11.NewAttribute(p11.CKA_LABEL, o.label),
+	})
+	if err != nil {
+		return nil, t.unavailable("cannot be searched", err)
+	}
+	found, _, err := t.module.FindObjects(s.handle, 2)
+	if err = errors.Join(err, t.module.FindObjectsFinal(s.handle)); err != nil {
+		return nil, t.unavailable("cannot be searched", err)
+	}
+	return found, nil
 }
 
 // checkKept returns an error if the token would give out the key h.

@@ -12,6 +12,7 @@ import (
 
 	p11 "github.com/miekg/pkcs11"
 
+	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
@@ -27,6 +28,9 @@ func (t *Token) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob 
 	}
 	nonce := make([]byte, nonceSize)
 	rand.Read(nonce)
+	if t.config.Key == "" {
+		return nil, "", fault.New(fault.Unavailable, "PKCS#11 token %q has no key to wrap with", t.config.Token)
+	}
 	err = t.with(ctx, func(s *session) error {
 		key, err := t.find(s, object{p11.CKK_AES, t.config.Key})
 		if err != nil {
@@ -110,6 +114,10 @@ func hmac() []*p11.Mechanism {
 
 // MAC computes a tag with the generic secret key of this label. See [kms.MAC].
 func (t *Token) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte, err error) {
+	text, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
 	err = t.with(ctx, func(s *session) error {
 		h, err := t.find(s, object{p11.CKK_GENERIC_SECRET, key})
 		if err != nil {
@@ -118,7 +126,7 @@ func (t *Token) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte, 
 		if err := t.module.SignInit(s.handle, hmac(), h); err != nil {
 			return t.unavailable("does not sign", err)
 		}
-		got, err := t.module.Sign(s.handle, d.Text())
+		got, err := t.module.Sign(s.handle, text)
 		if err != nil {
 			return t.unavailable("does not sign", err)
 		}
@@ -131,23 +139,55 @@ func (t *Token) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte, 
 	return tag, err
 }
 
-// Verify has the token compare tag with that of MAC. See [kms.MAC].
-func (t *Token) Verify(ctx context.Context, key string, d kms.Digest, tag []byte) (ok bool, err error) {
+// Verify computes the tag in the token and compares it here, in constant time:
+// what C_Verify of a token does is not known, and that of SoftHSM2 stops at the
+// first byte that differs. See [kms.MAC].
+func (t *Token) Verify(ctx context.Context, key string, d kms.Digest, tag []byte) (bool, error) {
+	want, err := t.MAC(ctx, key, d)
+	return err == nil && mac.Equal(want, tag), err
+}
+
+// MakeKey makes a generic secret key of 32 random bytes in the token, sensitive
+// and not extractable, for MACs only. The label is its name; one that is taken
+// is of kind [fault.Unavailable].
+func (t *Token) MakeKey(ctx context.Context, label string) (key string, err error) {
 	err = t.with(ctx, func(s *session) error {
-		h, err := t.find(s, object{p11.CKK_GENERIC_SECRET, key})
-		if err != nil || len(tag) != sha256.Size {
+		found, err := t.search(s, object{p11.CKK_GENERIC_SECRET, label})
+		if err != nil {
 			return err
 		}
-		if err := t.module.VerifyInit(s.handle, hmac(), h); err != nil {
-			return t.unavailable("does not verify", err)
+		if len(found) > 0 || label == "" {
+			return fault.New(fault.Unavailable, "PKCS#11 token %q does not make the key %q: the label is empty or taken", t.config.Token, label)
 		}
-		switch err := t.module.Verify(s.handle, d.Text(), tag); {
-		case err == nil:
-			ok = true
-		case !errors.Is(err, p11.Error(p11.CKR_SIGNATURE_INVALID)):
-			return t.unavailable("does not verify", err)
-		}
-		return nil
+		return t.generate(label)
 	})
-	return ok, err
+	if err != nil {
+		return "", err
+	}
+	return label, nil
+}
+
+// generate makes a key in a session that may write.
+func (t *Token) generate(label string) error {
+	slot, err := t.slot()
+	if err != nil {
+		return err
+	}
+	h, err := t.module.OpenSession(slot, p11.CKF_SERIAL_SESSION|p11.CKF_RW_SESSION)
+	if err != nil {
+		return t.unavailable("cannot open a session that writes", err)
+	}
+	_, err = t.module.GenerateKey(h, []*p11.Mechanism{p11.NewMechanism(p11.CKM_GENERIC_SECRET_KEY_GEN, nil)}, []*p11.Attribute{
+		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_KEY_TYPE, p11.CKK_GENERIC_SECRET),
+		p11.NewAttribute(p11.CKA_LABEL, label), p11.NewAttribute(p11.CKA_VALUE_LEN, sha256.Size),
+		p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_PRIVATE, true),
+		p11.NewAttribute(p11.CKA_SENSITIVE, true), p11.NewAttribute(p11.CKA_EXTRACTABLE, false),
+		p11.NewAttribute(p11.CKA_SIGN, true), p11.NewAttribute(p11.CKA_VERIFY, true),
+		p11.NewAttribute(p11.CKA_ENCRYPT, false), p11.NewAttribute(p11.CKA_DECRYPT, false),
+		p11.NewAttribute(p11.CKA_WRAP, false), p11.NewAttribute(p11.CKA_UNWRAP, false),
+	})
+	if err = errors.Join(err, t.module.CloseSession(h)); err != nil {
+		return t.unavailable("does not make a key", err)
+	}
+	return nil
 }

@@ -51,12 +51,12 @@ var (
 	mountPath = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
 )
 
-// Config says which server and which key. Address, Token and Key must be set.
+// Config says which server and which key. Address and Token must be set.
 type Config struct {
 	Address   string // URL of the server
 	Namespace string // empty for none
 	Mount     string // of the engine; empty means "transit"
-	Key       string // name of the key that wraps, without a version
+	Key       string // name of the key that wraps, without a version; empty if none is to
 	CAFile    string // certificates in PEM to trust; empty means those of the system
 
 	// Token returns the token to send. It is called for each request, so that
@@ -79,8 +79,8 @@ func Open(c Config) (*Client, error) {
 	c.Mount = cmp.Or(c.Mount, defaultMount)
 	switch {
 	case c.Address == "" || c.Token == nil:
-		return nil, fault.New(fault.Unavailable, "transit needs address, token and key")
-	case !keyName.MatchString(c.Key):
+		return nil, fault.New(fault.Unavailable, "transit needs address and token")
+	case c.Key != "" && !keyName.MatchString(c.Key):
 		return nil, fault.New(fault.Unavailable, "transit: got the key %q, want the name of one", c.Key)
 	case !mountPath.MatchString(c.Mount):
 		return nil, fault.New(fault.Unavailable, "transit: got the mount %q, want a path without slashes around it", c.Mount)
@@ -128,6 +128,9 @@ func (c *Client) write(ctx context.Context, path string, data map[string]any) (m
 func (c *Client) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (blob []byte, keyID string, err error) {
 	if err := kms.CheckPlain(plain); err != nil {
 		return nil, "", err
+	}
+	if c.config.Key == "" {
+		return nil, "", fault.New(fault.Unavailable, "transit has no key to wrap with")
 	}
 	data, err := c.write(ctx, "encrypt/"+c.config.Key, map[string]any{"plaintext": encode(plain.Expose()), "associated_data": encode(aad)})
 	if err != nil {
@@ -179,7 +182,11 @@ func (c *Client) MAC(ctx context.Context, key string, d kms.Digest) (tag []byte,
 	if err != nil {
 		return nil, noVersion(key)
 	}
-	data, err := c.write(ctx, "hmac/"+name+"/sha2-256", map[string]any{"input": encode(d.Text()), "key_version": number})
+	input, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.write(ctx, "hmac/"+name+"/sha2-256", map[string]any{"input": encode(input), "key_version": number})
 	if err != nil {
 		return nil, unavailable("sign", key, err)
 	}
@@ -198,10 +205,11 @@ func (c *Client) Verify(ctx context.Context, key string, d kms.Digest, tag []byt
 	if !ok {
 		return false, noVersion(key)
 	}
-	if len(tag) != sha256.Size {
-		return false, nil
+	input, err := d.Text()
+	if err != nil || len(tag) != sha256.Size {
+		return false, err
 	}
-	data, err := c.write(ctx, "verify/"+name+"/sha2-256", map[string]any{"input": encode(d.Text()), "hmac": prefix(version) + encode(tag)})
+	data, err := c.write(ctx, "verify/"+name+"/sha2-256", map[string]any{"input": encode(input), "hmac": prefix(version) + encode(tag)})
 	if err != nil {
 		return false, unavailable("verify", key, err)
 	}

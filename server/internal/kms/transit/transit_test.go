@@ -115,20 +115,32 @@ func TestReferences(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	good := transit.Config{Address: "https://localhost", Key: "root", Token: token("t")}
 	for want, change := range map[string]func(*transit.Config){
-		"needs address, token and key": func(c *transit.Config) { c.Address = "" },
-		"needs address, token":         func(c *transit.Config) { c.Token = nil },
-		`the key ""`:                   func(c *transit.Config) { c.Key = "" },
-		`the key "a/b"`:                func(c *transit.Config) { c.Key = "a/b" },
-		`the mount "/transit"`:         func(c *transit.Config) { c.Mount = "/transit" },
-		`the mount "a/../b"`:           func(c *transit.Config) { c.Mount = "a/../b" },
-		"cannot be read from /none":    func(c *transit.Config) { c.CAFile = "/none" },
-		"no address of a server":       func(c *transit.Config) { c.Address = "http://a b" },
+		"transit needs address":     func(c *transit.Config) { c.Address = "" },
+		"needs address and token":   func(c *transit.Config) { c.Token = nil },
+		`the key "a/b"`:             func(c *transit.Config) { c.Key = "a/b" },
+		`the mount "/transit"`:      func(c *transit.Config) { c.Mount = "/transit" },
+		`the mount "a/../b"`:        func(c *transit.Config) { c.Mount = "a/../b" },
+		"cannot be read from /none": func(c *transit.Config) { c.CAFile = "/none" },
+		"no address of a server":    func(c *transit.Config) { c.Address = "http://a b" },
 	} {
 		c := good
 		change(&c)
 		if client, err := transit.Open(c); client != nil || fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Public(err), want) {
 			t.Errorf("Open: got %v, want %s", err, want)
 		}
+	}
+}
+
+// TestNoKeyToWrap has a client for MACs alone.
+func TestNoKeyToWrap(t *testing.T) {
+	f := newFake(t)
+	f.add("mac", material)
+	c := open(t, transit.Config{Address: f.URL, Token: token(f.token)})
+	if _, err := c.MAC(t.Context(), "mac/1", kms.Digest{}); err != nil {
+		t.Errorf("MAC: %v", err)
+	}
+	if blob, _, err := c.Wrap(t.Context(), secret.FromString("k"), nil); fault.KindOf(err) != fault.Unavailable || blob != nil {
+		t.Errorf("Wrap: got %d bytes, %v, want kind %v", len(blob), err, fault.Unavailable)
 	}
 }
 
