@@ -31,15 +31,21 @@ const MaxVersion = 1<<31 - 1
 //	signature = algorithm "=" tag %s", keyId=" key-id %s", version=" version
 //	algorithm = %s"HMAC-SHA256" / %s"HMAC-SHA384" / %s"HMAC-SHA512"
 //	          / %s"HMAC-SHA512-256" / %s"HMAC-SHA3-256"
+//	          / %s"SEALWRIGHT-NATIVE-MAC-V1"
 //	tag       = <base64 of RFC 4648 section 4 with padding, the unused bits 0,
 //	            of as many bytes as a full tag of the algorithm has>
 //	key-id    = 1*128( ALPHA / DIGIT / "." / "_" / "~" / "-" )
 //	version   = %x31-39 *DIGIT ; 1 to 2147483647
 //
+// All but the last say that the tag is the HMAC of the message. The last one is
+// by a key that never leaves a key service, and its tag is HMAC-SHA-256 of a
+// text with the digest of the message (docs/design/native-mac.md).
+//
 // A signature is a claim: whoever verifies it uses the key that it names, and
 // only if key ID, version and algorithm are those of the key.
 type Signature struct {
 	Algorithm mac.Algorithm // not one of the legacy algorithms
+	Native    bool          // the tag is not that of the message; with hmac-sha256 only
 	Tag       []byte        // in full, Algorithm.Size bytes
 	KeyID     string
 	Version   int // 1 or more
@@ -58,6 +64,20 @@ func algorithmToken(a mac.Algorithm) string {
 		return "HMAC-SHA512-256"
 	case mac.SHA3_256:
 		return "HMAC-SHA3-256"
+	}
+	return ""
+}
+
+// nativeToken stands for the algorithm of a signature by a native key.
+const nativeToken = "SEALWRIGHT-NATIVE-MAC-V1"
+
+// token returns the text for the algorithm of s, empty if it has none.
+func (s Signature) token() string {
+	switch {
+	case !s.Native:
+		return algorithmToken(s.Algorithm)
+	case s.Algorithm == mac.SHA256:
+		return nativeToken
 	}
 	return ""
 }
@@ -85,7 +105,7 @@ func ParseSignature(text string) (Signature, error) {
 	}
 	s := Signature{KeyID: keyID}
 	var err error
-	if s.Algorithm, err = parseAlgorithm(algorithm); err != nil {
+	if s.Algorithm, s.Native, err = parseAlgorithm(algorithm); err != nil {
 		return Signature{}, wrongPart(0, "algorithm: %v", err)
 	}
 	if s.Tag, err = parseTag(tag, s.Algorithm.Size()); err != nil {
@@ -104,13 +124,16 @@ func wrongPart(at int, format string, args ...any) error {
 	return fmt.Errorf("%w: at byte %d: %s", ErrSignature, at, fmt.Sprintf(format, args...))
 }
 
-func parseAlgorithm(token string) (mac.Algorithm, error) {
+func parseAlgorithm(token string) (a mac.Algorithm, native bool, err error) {
+	if token == nativeToken {
+		return mac.SHA256, true, nil
+	}
 	for _, a := range mac.Algorithms() {
 		if t := algorithmToken(a); t != "" && t == token {
-			return a, nil
+			return a, false, nil
 		}
 	}
-	return 0, fmt.Errorf("got %d bytes, want HMAC-SHA256, HMAC-SHA384, HMAC-SHA512, HMAC-SHA512-256 or HMAC-SHA3-256", len(token))
+	return 0, false, fmt.Errorf("got %d bytes, want HMAC-SHA256, HMAC-SHA384, HMAC-SHA512, HMAC-SHA512-256, HMAC-SHA3-256 or %s", len(token), nativeToken)
 }
 
 // parseTag checks the length first, so that a long text costs nothing. The
@@ -162,7 +185,7 @@ func (s Signature) String() string { return string(s.Append(nil)) }
 // Append appends the standard form to dst, nothing where [Signature.String] is
 // empty.
 func (s Signature) Append(dst []byte) []byte {
-	token := algorithmToken(s.Algorithm)
+	token := s.token()
 	if token == "" || len(s.Tag) != s.Algorithm.Size() || !ValidKeyID(s.KeyID) || s.Version < 1 || s.Version > MaxVersion {
 		return dst
 	}

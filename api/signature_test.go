@@ -44,6 +44,34 @@ func TestSignatureRoundTrip(t *testing.T) {
 	}
 }
 
+// TestNativeSignature holds that the form of a native key is another one, also
+// for the same tag.
+func TestNativeSignature(t *testing.T) {
+	plain, err := api.ParseSignature(jefe)
+	if err != nil || plain.Native {
+		t.Fatalf("ParseSignature: got %+v, %v", plain, err)
+	}
+	native := plain
+	native.Native = true
+	const want = "SEALWRIGHT-NATIVE-MAC-V1=W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=, keyId=jefe.1, version=1"
+	if got := native.String(); got != want {
+		t.Errorf("String: got %s, want %s", got, want)
+	}
+	got, err := api.ParseSignature(want)
+	if err != nil || !got.Native || got.Algorithm != mac.SHA256 || got.KeyID != "jefe.1" || got.Version != 1 || !bytes.Equal(got.Tag, plain.Tag) {
+		t.Errorf("ParseSignature: got %+v, %v", got, err)
+	}
+	native.Algorithm = mac.SHA512_256
+	if got := native.String(); got != "" {
+		t.Errorf("String with another algorithm: got %s, want nothing", got)
+	}
+	for _, name := range []string{"sealwright-native-mac-v1", "SEALWRIGHT-NATIVE-MAC-V2", "SEALWRIGHT-NATIVE-MAC-V1 "} {
+		if _, err := api.ParseSignature(strings.Replace(want, "SEALWRIGHT-NATIVE-MAC-V1", name, 1)); !errors.Is(err, api.ErrSignature) {
+			t.Errorf("%s: got %v, want %v", name, err, api.ErrSignature)
+		}
+	}
+}
+
 func TestParseSignatureRefuses(t *testing.T) {
 	replace := func(old, new string) string { return strings.Replace(jefe, old, new, 1) }
 	tests := []struct {
@@ -144,6 +172,7 @@ func FuzzSignature(f *testing.F) {
 	f.Add(jefe)
 	f.Add("HMAC-SHA512-256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, keyId=~, version=2147483647")
 	f.Add("HMAC-SHA384=, keyId=, version=")
+	f.Add("SEALWRIGHT-NATIVE-MAC-V1=W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=, keyId=a, version=1")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := api.ParseSignature(text)
 		if err != nil {

@@ -98,7 +98,7 @@ func (s *Service) show(ctx context.Context, r store.Record) error {
 // commitKey adds the key in doc to c, commits c, and shows the key in the
 // snapshot. What is committed was decrypted before, so it can be read again.
 func (s *Service) commitKey(ctx context.Context, c store.Change, d *dataKey, prior store.Record, doc keyDoc, entries ...store.Entry) (*Key, error) {
-	r, err := record(prior, keyFormat, doc)
+	r, err := record(prior, doc.format(), doc)
 	if err != nil {
 		return nil, err
 	}

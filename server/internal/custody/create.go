@@ -48,6 +48,7 @@ type CreateKey struct {
 	Material   secret.Bytes // empty means random; imported otherwise, at most MaxMaterial bytes
 	Purpose    string       // what it is for: webhook, api, artifact, event, audit or package; empty means everything
 	AllowWeak  bool         // takes material of 1 to 13 bytes
+	Native     *NativeKey   // a key that never leaves its key service; without a Key one is made there. nil means a secret here
 }
 
 // check returns the algorithm, or an error of kind [fault.Invalid].
@@ -67,6 +68,9 @@ func (in CreateKey) check() (mac.Algorithm, error) {
 		return 0, fault.New(fault.Invalid, "material: got %d bytes, want at most %d", n, MaxMaterial)
 	case n > 0 && n < MinMaterial && !in.AllowWeak:
 		return 0, fault.New(fault.Invalid, "material: got %d bytes, want at least %d, or allow_weak", n, MinMaterial)
+	}
+	if err := in.checkNative(a); err != nil {
+		return 0, err
 	}
 	return a, checkPurpose(in.Purpose)
 }
@@ -97,8 +101,9 @@ func generatedSize(a mac.Algorithm) int {
 }
 
 // Create makes a key in the tenant of caller, with one version. The error is
-// of kind [fault.Invalid], [fault.Denied], or [fault.Conflict] if the name is
-// taken, also by a deleted key.
+// of kind [fault.Invalid], [fault.Denied], [fault.Conflict] if the name is
+// taken, also by a deleted key, or [fault.Unavailable], also if the key service
+// of a native key has no such key.
 func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey) (*Key, error) {
 	algorithm, err := in.check()
 	if err != nil {
@@ -118,35 +123,44 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 	if s.keys.get(caller.Tenant, in.Name) != nil {
 		return nil, taken
 	}
+	native, err := s.orderFor(ctx, in)
+	if err != nil {
+		return nil, native.unused(nil, wrap(err, "create key %q", in.Name))
+	}
 	for range attempts {
-		k, err := s.create(ctx, caller, in, algorithm)
+		k, err := s.create(ctx, caller, in, algorithm, native.obtained)
 		if fault.KindOf(err) != fault.Conflict {
-			return k, wrap(err, "create key %q", in.Name)
+			return k, native.unused(k, wrap(err, "create key %q", in.Name))
 		}
 		switch _, err := s.reload(ctx, caller.Tenant, in.Name); fault.KindOf(err) {
 		case 0:
-			return nil, taken
+			return nil, native.unused(nil, taken)
 		case fault.NotFound: // somebody else made the data key of the tenant
 		default:
-			return nil, wrap(err, "create key %q", in.Name)
+			return nil, native.unused(nil, wrap(err, "create key %q", in.Name))
 		}
 	}
-	return nil, busy(in.Name)
+	return nil, native.unused(nil, busy(in.Name))
 }
 
-func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey, a mac.Algorithm) (*Key, error) {
+func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey, a mac.Algorithm, native NativeKey) (*Key, error) {
 	d, dataKeyRecord, err := s.tenantDataKey(ctx, caller.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	material, origin := in.Material, originImported
-	if material.IsZero() {
-		material, origin = generate(a), originGenerated
-	}
 	now := s.instant()
+	first := versionDoc{Version: 1, State: keyring.Active, CreatedAt: now, ActivatedAt: now}
+	switch {
+	case in.Native != nil:
+		first.Native, first.Origin = &native, originNative
+	case in.Material.IsZero():
+		first.Ciphertext, first.Origin = d.seal(generate(a), in.Name, 1), originGenerated
+	default:
+		first.Ciphertext, first.Origin = d.seal(in.Material, in.Name, 1), originImported
+	}
 	doc := keyDoc{
 		Name: in.Name, KeyID: in.KeyID, Algorithm: a.String(), Exportable: in.Exportable, Purpose: in.Purpose, CreatedAt: now, Signing: 1,
-		Versions: []versionDoc{{Version: 1, State: keyring.Active, CreatedAt: now, ActivatedAt: now, Ciphertext: d.seal(material, in.Name, 1), Origin: origin}},
+		Native: in.Native != nil, Versions: []versionDoc{first},
 	}
 	if doc.KeyID == "" {
 		doc.KeyID = in.Name
@@ -157,7 +171,10 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 		c.Puts = append(c.Puts, *dataKeyRecord)
 		c.Entries = append(c.Entries, s.entry(caller, "datakey.create", *dataKeyRecord, nil))
 	}
-	about := detail{"key_id": doc.KeyID, "algorithm": doc.Algorithm, "exportable": doc.Exportable, "origin": origin, "version": 1}
+	about := detail{"key_id": doc.KeyID, "algorithm": doc.Algorithm, "exportable": doc.Exportable, "origin": first.Origin, "version": 1}
+	if in.Native != nil {
+		about["native"] = native.String()
+	}
 	if doc.Purpose != "" {
 		about["purpose"] = doc.Purpose
 	}

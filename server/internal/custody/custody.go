@@ -17,12 +17,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/store"
 )
 
@@ -72,6 +74,12 @@ type Options struct {
 	// otherwise that they are forgotten with the process.
 	Uses UseStore
 
+	// Devices are the key services for native keys, by the name of the
+	// provider; FirstDevice is the one that is meant if none is named, empty for
+	// none.
+	Devices     map[string]kms.Device
+	FirstDevice string
+
 	// Leases keeps leases; nil means Store, if it can, and otherwise that none
 	// are granted.
 	Leases LeaseStore
@@ -100,6 +108,10 @@ type Service struct {
 	usable  func() error
 	current func() bool
 
+	devices    devices
+	deviceRest time.Time     // until then Step asks no key service for keys; of who holds step
+	turn       time.Duration // how much later than the schedule Step asks for them, if there are other nodes
+
 	flush sync.Mutex // held while uses are stored, or added up
 
 	step   sync.Mutex           // held during Step
@@ -123,6 +135,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
 		unread: map[keyName]struct{}{},
 		usable: o.Usable, current: o.Current, nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
+		devices: devices{byName: o.Devices, first: o.FirstDevice}, turn: rand.N(deviceTurns),
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
 	if s.now == nil {

@@ -24,11 +24,14 @@ const MaxContext = 256
 // in 4 bytes, big endian. It has 64 bytes for hmac-sha384 and hmac-sha512, and
 // 32 otherwise.
 //
-// A context of no bytes, more than [MaxContext], or not in UTF-8 is of kind
+// A native key, a context of no bytes, more than [MaxContext], or not in UTF-8 is of kind
 // [fault.Invalid].
 func (k *Key) Derive(context string) (*Key, error) {
 	if n := len(context); n == 0 || n > MaxContext || !utf8.ValidString(context) {
 		return nil, fault.New(fault.Invalid, "context: got %d bytes, want 1 to %d of UTF-8", n, MaxContext)
+	}
+	if err := k.refuseNative("be derived"); err != nil {
+		return nil, err
 	}
 	derived := *k
 	var err error

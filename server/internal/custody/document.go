@@ -18,12 +18,13 @@ const (
 	kindKey     = "key"     // tenant, key name
 	kindDataKey = "datakey" // no tenant, name of the tenant
 
-	keyFormat     = 2
+	keyFormat     = 3
 	dataKeyFormat = 1
 )
 
-// keyDoc is format 2 of a record of kind key. Format 1 has no states, purpose
-// and schedule: its signing version is active, the others verify without end.
+// keyDoc is format 3 of a record of kind key. Format 2 has no native keys, and
+// is written as long as it will do. Format 1 has no states, purpose and
+// schedule: its signing version is active, the others verify without end.
 type keyDoc struct {
 	Name       string       `json:"name"`
 	KeyID      string       `json:"key_id"`
@@ -34,6 +35,7 @@ type keyDoc struct {
 	Versions   []versionDoc `json:"versions"` // ascending
 	Signing    int          `json:"signing"`
 	Schedule   *Schedule    `json:"schedule,omitempty"`
+	Native     bool         `json:"native,omitempty"` // no version has a ciphertext
 	DeletedAt  time.Time    `json:"deleted_at,omitzero"`
 }
 
@@ -50,7 +52,8 @@ type versionDoc struct {
 	NotBefore   time.Time     `json:"not_before,omitzero"`
 	NotAfter    time.Time     `json:"not_after,omitzero"`
 	Ciphertext  []byte        `json:"ciphertext,omitempty"` // nonce of 12 bytes, AES-256-GCM; none once destroyed
-	Origin      string        `json:"origin"`               // generated or imported
+	Native      *NativeKey    `json:"native,omitempty"`     // of a native key; none once destroyed
+	Origin      string        `json:"origin"`               // generated, imported or native
 
 	// Grace is how long the version before it goes on verifying once a pending
 	// one is promoted.
@@ -61,6 +64,7 @@ type versionDoc struct {
 const (
 	originGenerated = "generated"
 	originImported  = "imported"
+	originNative    = "native"
 )
 
 // dataKeyDoc is format 1 of a record of kind datakey.
@@ -109,15 +113,23 @@ func (d keyDoc) check(name string, a mac.Algorithm) error {
 		return fmt.Errorf("version %d, which signs, does not exist", d.Signing)
 	}
 	for i := range d.Versions {
-		if err := d.Versions[i].check(d.Versions[i].Version == d.Signing); err != nil {
+		if err := d.Versions[i].check(d.Versions[i].Version == d.Signing, d.Native); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// format returns the oldest format that can hold d.
+func (d *keyDoc) format() int {
+	if d.Native {
+		return keyFormat
+	}
+	return keyFormat - 1
+}
+
 // check returns an error if state and material do not fit.
-func (v *versionDoc) check(signs bool) error {
+func (v *versionDoc) check(signs, native bool) error {
 	switch v.State {
 	case keyring.Pending, keyring.Active, keyring.Grace, keyring.Retired, keyring.Revoked, keyring.Destroyed:
 	default:
@@ -126,7 +138,11 @@ func (v *versionDoc) check(signs bool) error {
 	if signs != v.State.Signs() {
 		return fmt.Errorf("version %d is %s, which does not fit the version that signs", v.Version, v.State)
 	}
-	if gone := v.State == keyring.Destroyed; gone != (len(v.Ciphertext) == 0) {
+	gone := v.State == keyring.Destroyed
+	if (gone || !native) != (v.Native == nil) {
+		return fmt.Errorf("version %d is %s and names the native key %v", v.Version, v.State, v.Native)
+	}
+	if (gone || native) != (len(v.Ciphertext) == 0) {
 		return fmt.Errorf("version %d is %s and has a ciphertext of %d bytes", v.Version, v.State, len(v.Ciphertext))
 	}
 	return nil

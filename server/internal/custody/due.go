@@ -79,17 +79,23 @@ func (s *Service) Step(ctx context.Context) error {
 // stepKey does what is due to k, of which the pending version known, 0 for none,
 // may be promoted. That another node did it at the same time is no error.
 func (s *Service) stepKey(ctx context.Context, k *Key, known int) error {
-	_, err := s.change(ctx, access.System(k.Tenant), access.KeyRotate, k.Name, 0, func(e *edit) error {
+	order := s.order(nil)
+	order.rest = s.now().Before(s.deviceRest) || s.nodes != nil && k.Schedule != nil && s.now().Before(k.Schedule.At.Add(s.turn))
+	changed, err := s.change(ctx, access.System(k.Tenant), access.KeyRotate, k.Name, 0, func(e *edit) error {
+		e.order = order
 		if e.alive() != nil {
 			e.notes = nil // deleted a moment ago: it is left as it is
 			return nil
 		}
-		return e.step(known > 0 && e.doc.Signing == k.Signing, known, s.promoteAfter, s.nodes == nil)
+		return e.step(ctx, known > 0 && e.doc.Signing == k.Signing, known, s.promoteAfter, s.nodes == nil)
 	})
-	if s.nodes != nil && fault.KindOf(err) == fault.Conflict {
-		return nil
+	if err != nil && k.Native() {
+		s.deviceRest = s.now().Add(deviceRest)
 	}
-	return err
+	if s.nodes != nil && fault.KindOf(err) == fault.Conflict {
+		err = nil
+	}
+	return order.unused(changed, err)
 }
 
 // bound is the seq of a change at or before which a version was added.
@@ -150,7 +156,7 @@ func (k *Key) pending() int {
 }
 
 // step does what is due to one key: expired versions are retired already.
-func (e *edit) step(confirmed bool, known int, promoteAfter time.Duration, alone bool) error {
+func (e *edit) step(ctx context.Context, confirmed bool, known int, promoteAfter time.Duration, alone bool) error {
 	if v := e.doc.pending(); v != nil {
 		if confirmed && v.Version == known || !e.now.Before(v.CreatedAt.Add(promoteAfter)) {
 			if err := e.promote(v, false); err != nil {
@@ -166,14 +172,14 @@ func (e *edit) step(confirmed bool, known int, promoteAfter time.Duration, alone
 			}
 		}
 	}
-	return e.follow(alone)
+	return e.follow(ctx, alone)
 }
 
 // follow rotates if the schedule says so. Rotations that were missed are made
 // up for by one. A schedule that cannot go on ends.
-func (e *edit) follow(alone bool) error {
+func (e *edit) follow(ctx context.Context, alone bool) error {
 	next := e.doc.Schedule
-	if next == nil || e.now.Before(next.At) || e.doc.pending() != nil {
+	if next == nil || e.now.Before(next.At) || e.doc.pending() != nil || e.doc.Native && e.order.rest {
 		return nil
 	}
 	if len(e.doc.Versions) >= MaxVersions {
@@ -181,7 +187,7 @@ func (e *edit) follow(alone bool) error {
 		e.note("key.schedule", detail{"ended": true, "because": "the key has as many versions as a key can have"})
 		return nil
 	}
-	if err := e.rotate(Rotation{Grace: &next.Grace}, alone); err != nil {
+	if err := e.rotate(ctx, Rotation{Grace: &next.Grace}, alone); err != nil {
 		return err
 	}
 	if next.Every == 0 {

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // edit is a change of one key under way: the document as it will be stored,
-// and what there will be entries about. It does no I/O.
+// and what there will be entries about. It does no I/O but that of its order.
 type edit struct {
 	doc   keyDoc
 	data  *dataKey
@@ -18,6 +19,8 @@ type edit struct {
 	keep  time.Duration // grace period if none is given
 	wait  time.Duration // before material is destroyed
 	why   string        // given by the caller, for the entries
+	order *order        // of a native key, for the version that is added; asks the key service
+
 	notes []note
 }
 
@@ -78,10 +81,14 @@ func (e *edit) happen(v *versionDoc, event keyring.Event) error {
 		v.DestroyAt = e.now.Add(e.wait)
 	case keyring.CancelDestroy:
 		v.DestroyAt = time.Time{}
-	case keyring.Destroy:
-		v.DestroyedAt, v.DestroyAt, v.Ciphertext = e.now, time.Time{}, nil
 	}
 	about := detail{"version": v.Version, "to": string(to)}
+	if v.Native != nil && (event == keyring.Add || event == keyring.Destroy) {
+		about["native"] = v.Native.String() // for who is to look after it there
+	}
+	if event == keyring.Destroy {
+		v.DestroyedAt, v.DestroyAt, v.Ciphertext, v.Native = e.now, time.Time{}, nil, nil
+	}
 	if from != "" {
 		about["from"] = string(from)
 	}
@@ -116,8 +123,9 @@ func (e *edit) expire() error {
 	return nil
 }
 
-// add adds a pending version with a random secret.
-func (e *edit) add(grace time.Duration) (*versionDoc, error) {
+// add adds a pending version with a random secret, or the native key of the
+// order.
+func (e *edit) add(ctx context.Context, grace time.Duration) (*versionDoc, error) {
 	if n := len(e.doc.Versions); n >= MaxVersions {
 		return nil, fault.New(fault.Invalid, "key %q has %d versions, which is the most a key can have", e.doc.Name, n)
 	}
@@ -130,10 +138,22 @@ func (e *edit) add(grace time.Duration) (*versionDoc, error) {
 		return nil, err
 	}
 	version := e.doc.Versions[len(e.doc.Versions)-1].Version + 1
-	e.doc.Versions = append(e.doc.Versions, versionDoc{
-		Version: version, CreatedAt: e.now, Origin: originGenerated, Grace: grace,
-		Ciphertext: e.data.seal(generate(algorithm), e.doc.Name, version),
-	})
+	next := versionDoc{Version: version, CreatedAt: e.now, Grace: grace}
+	if e.doc.Native {
+		native, err := e.order.obtain(ctx, e.doc.Name, version, e.doc.signingProvider())
+		if err != nil {
+			return nil, err
+		}
+		for i := range e.doc.Versions {
+			if v := &e.doc.Versions[i]; v.nativeKey() == native {
+				return nil, fault.New(fault.Invalid, "native.key: version %d of key %q has this one, name another", v.Version, e.doc.Name)
+			}
+		}
+		next.Origin, next.Native = originNative, &native
+	} else {
+		next.Origin, next.Ciphertext = originGenerated, e.data.seal(generate(algorithm), e.doc.Name, version)
+	}
+	e.doc.Versions = append(e.doc.Versions, next)
 	v := &e.doc.Versions[len(e.doc.Versions)-1]
 	return v, e.happen(v, keyring.Add)
 }
@@ -205,6 +225,14 @@ func (v *versionDoc) info() VersionInfo {
 	return VersionInfo{
 		Version: v.Version, State: v.State, CreatedAt: v.CreatedAt, ActivatedAt: v.ActivatedAt, RetiredAt: v.RetiredAt,
 		RevokedAt: v.RevokedAt, DestroyAt: v.DestroyAt, DestroyedAt: v.DestroyedAt,
-		NotBefore: v.NotBefore, NotAfter: v.end(), Signs: v.State.Signs(),
+		NotBefore: v.NotBefore, NotAfter: v.end(), Signs: v.State.Signs(), Native: v.nativeKey(),
 	}
+}
+
+// nativeKey returns the zero value if there is none.
+func (v *versionDoc) nativeKey() NativeKey {
+	if v.Native == nil {
+		return NativeKey{}
+	}
+	return *v.Native
 }

@@ -305,6 +305,9 @@ func (s *Service) Export(ctx context.Context, caller access.Caller, name, to str
 	if err != nil {
 		return Exported{}, err
 	}
+	if err := k.refuseNative("be exported"); err != nil {
+		return Exported{}, s.refuse(ctx, caller, access.KeyReveal, name, err)
+	}
 	if derive != "" {
 		if k, err = k.Derive(derive); err != nil {
 			return Exported{}, err

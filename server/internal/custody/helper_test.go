@@ -18,6 +18,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/memory"
@@ -38,6 +39,7 @@ type house struct {
 	root    string // file of the root keys
 	wrapper *local.Wrapper
 	now     time.Time
+	devices map[string]kms.Device // for native keys
 }
 
 func newHouse(t *testing.T) *house {
@@ -52,7 +54,7 @@ func newHouse(t *testing.T) *house {
 }
 
 func (h *house) options(st custody.Store) custody.Options {
-	return custody.Options{Store: st, Wrapper: h.wrapper, Now: func() time.Time { return h.now }}
+	return custody.Options{Store: st, Wrapper: h.wrapper, Now: func() time.Time { return h.now }, Devices: h.devices, FirstDevice: "maker"}
 }
 
 func (h *house) open(t *testing.T, st custody.Store) *custody.Service {

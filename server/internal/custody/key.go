@@ -23,8 +23,8 @@ type Key struct {
 	Exportable  bool // Reveal returns the secret
 	CreatedAt   time.Time
 	Deleted     bool
-	ETagVersion int64 // 1 for a new key, one more with every change
-	Ring        *keyring.Ring
+	ETagVersion int64         // 1 for a new key, one more with every change
+	Ring        *keyring.Ring // nil for a native key
 	Versions    []VersionInfo // ascending; not to be changed
 	Signing     int           // the version that signs
 	Purpose     string        // what it may be used for; empty means everything
@@ -37,6 +37,7 @@ type Key struct {
 	due     time.Time     // when something is to be done to it; zero means never
 	usage   []*usage      // of each of Versions
 	revoked *keyring.Ring // nil if no version is revoked
+	devices *devices      // nil if the key is not native
 }
 
 // ErrRevoked means that a message was signed with a version that is revoked:
@@ -57,7 +58,8 @@ type VersionInfo struct {
 	NotBefore   time.Time // inclusive; zero means no limit
 	NotAfter    time.Time // exclusive; zero means no limit; of a version in grace, the end of that
 	Signs       bool
-	Bytes       int // length of the secret; 0 once it is destroyed
+	Bytes       int       // length of the secret; 0 once it is destroyed, and of a native key
+	Native      NativeKey // zero if it is not native, and once it is destroyed
 }
 
 // StateAt returns the state at t: a version whose grace period is over counts
@@ -87,6 +89,9 @@ func (k *Key) State(version int) keyring.State {
 func (k *Key) MAC(version int) (*mac.Key, error) { return k.macAt(version, k.now()) }
 
 func (k *Key) macAt(version int, now time.Time) (*mac.Key, error) {
+	if err := k.refuseNative("sign or verify a message itself"); err != nil {
+		return nil, err
+	}
 	if version == 0 {
 		version = k.Signing
 	}
@@ -198,7 +203,7 @@ func (k *Key) RevokedMAC(v *keyring.Key) (*mac.Key, error) { return k.prepared(v
 // Signature returns the standard form of a tag that [Key.Sign] made with
 // version.
 func (k *Key) Signature(tag []byte, version int) api.Signature {
-	return api.Signature{Algorithm: k.Algorithm, Tag: tag, KeyID: k.ID, Version: version}
+	return api.Signature{Algorithm: k.Algorithm, Native: k.Native(), Tag: tag, KeyID: k.ID, Version: version}
 }
 
 // MACFor returns the MAC key that a signature in the standard form names, if
@@ -207,23 +212,39 @@ func (k *Key) Signature(tag []byte, version int) api.Signature {
 // another key ID or a version that does not exist or is not valid now, and
 // [sealwright.ErrPolicy] for another algorithm.
 func (k *Key) MACFor(s api.Signature) (*mac.Key, error) {
-	if s.KeyID != k.ID {
-		return nil, sealwright.Refusef(sealwright.ErrUnknownKey, "signature names key ID %q, the key has %q", s.KeyID, k.ID)
-	}
-	if s.Algorithm != k.Algorithm {
-		return nil, sealwright.Refusef(sealwright.ErrPolicy, "signature names %v, the key has %v", s.Algorithm, k.Algorithm)
-	}
-	if s.Version < 1 {
-		return nil, sealwright.Refusef(sealwright.ErrUnknownKey, "signature names version %d", s.Version)
+	if err := k.names(s); err != nil {
+		return nil, err
 	}
 	m, err := k.MAC(s.Version)
-	if fault.KindOf(err) == fault.NotFound {
-		if errors.Is(err, ErrRevoked) {
-			return nil, fmt.Errorf("%w: %w: %s", sealwright.ErrUnknownKey, ErrRevoked, fault.Public(err))
-		}
-		return nil, fmt.Errorf("%w: %s", sealwright.ErrUnknownKey, fault.Public(err))
+	return m, unknown(err)
+}
+
+// names returns a refusal if s is not by this key, or not in its way.
+func (k *Key) names(s api.Signature) error {
+	if s.KeyID != k.ID {
+		return sealwright.Refusef(sealwright.ErrUnknownKey, "signature names key ID %q, the key has %q", s.KeyID, k.ID)
 	}
-	return m, err
+	if s.Algorithm != k.Algorithm {
+		return sealwright.Refusef(sealwright.ErrPolicy, "signature names %v, the key has %v", s.Algorithm, k.Algorithm)
+	}
+	if s.Native != k.Native() {
+		return sealwright.Refusef(sealwright.ErrPolicy, "signature of a native key: %t, the key is one: %t", s.Native, k.Native())
+	}
+	if s.Version < 1 {
+		return sealwright.Refusef(sealwright.ErrUnknownKey, "signature names version %d", s.Version)
+	}
+	return nil
+}
+
+// unknown makes a refusal of the error that a version does not verify.
+func unknown(err error) error {
+	switch {
+	case fault.KindOf(err) != fault.NotFound:
+		return err
+	case errors.Is(err, ErrRevoked):
+		return fmt.Errorf("%w: %w: %s", sealwright.ErrUnknownKey, ErrRevoked, fault.Public(err))
+	}
+	return fmt.Errorf("%w: %s", sealwright.ErrUnknownKey, fault.Public(err))
 }
 
 // VerifySignature returns nil if s is the signature of message by k. Otherwise

@@ -57,6 +57,9 @@ func (s *Service) Lease(ctx context.Context, caller access.Caller, name string, 
 	if err != nil {
 		return store.Lease{}, secret.Bytes{}, err
 	}
+	if err := k.refuseNative("be leased"); err != nil {
+		return store.Lease{}, secret.Bytes{}, err
+	}
 	if terms.Purpose == "" {
 		terms.Purpose = k.Purpose
 	}

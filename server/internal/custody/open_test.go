@@ -101,9 +101,9 @@ func TestOpenRefuses(t *testing.T) {
 		}, "version 0 stands after version 0"},
 		{"NewerKeyFormat", func(t *testing.T, h *house) {
 			r := h.record(t, tenant, "key", "a")
-			r.Format = 3
+			r.Format = 4
 			h.put(t, r)
-		}, `key "a" has format 3, this version of sealwright knows up to 2`},
+		}, `key "a" has format 4, this version of sealwright knows up to 3`},
 		{"NewerDataKeyFormat", func(t *testing.T, h *house) {
 			r := h.record(t, "", "datakey", tenant)
 			r.Format = 2

@@ -37,6 +37,9 @@ func (s *Service) Reveal(ctx context.Context, caller access.Caller, name string)
 	if err != nil {
 		return nil, err
 	}
+	if err := k.refuseNative("be revealed"); err != nil {
+		return nil, s.refuse(ctx, caller, access.KeyReveal, name, err)
+	}
 	if !k.Exportable {
 		return nil, s.refuse(ctx, caller, access.KeyReveal, name, fault.New(fault.Denied, "key %q is not exportable", name))
 	}

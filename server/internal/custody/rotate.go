@@ -31,6 +31,11 @@ type Rotation struct {
 	At            time.Time      // zero means now; otherwise it is only scheduled
 	RevokeCurrent bool           // the secret is known to others: revoke the old version in the same commit
 	Why           string         // for the log, at most [MaxWhy] bytes
+
+	// Native is the key of the new version of a native key. Members that are
+	// empty, and nil, mean the key service that signs until now, and a key that
+	// it makes.
+	Native *NativeKey
 }
 
 // Schedule is when a key is rotated without being asked.
@@ -40,7 +45,7 @@ type Schedule struct {
 	Grace time.Duration `json:"grace_ns"`
 }
 
-// Rotate adds a version with a random secret and promotes it as soon as every
+// Rotate adds a version with a random secret, or the next native key, and promotes it as soon as every
 // live node knows it, see [Options.Nodes]; without other nodes, at once. The
 // version that signed until then verifies for the grace period. An emergency,
 // with RevokeCurrent, waits for nobody.
@@ -49,16 +54,21 @@ type Schedule struct {
 // kind [fault.NotFound], [fault.Denied], [fault.Invalid] for a key of
 // [MaxVersions] or a wrong [Rotation], or [fault.Conflict], with
 // [ErrPrecondition] if it is about ifVersion and [keyring.ErrTransition] if a
-// rotation is half finished.
+// rotation is half finished. It is of kind [fault.Unavailable] also if the key
+// service of a native key makes none.
 func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string, ifVersion int64, r Rotation) (*Key, error) {
 	if err := r.check(s.now()); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, caller, access.KeyRotate, name, ifVersion, func(e *edit) error {
+	order := s.order(r.Native)
+	k, err := s.change(ctx, caller, access.KeyRotate, name, ifVersion, func(e *edit) error {
 		if err := e.alive(); err != nil {
 			return err
 		}
-		e.why = r.Why
+		if err := e.checkNative(&s.devices, r); err != nil {
+			return err
+		}
+		e.why, e.order = r.Why, order
 		if !r.At.IsZero() {
 			next := Schedule{At: r.At.UTC().Truncate(time.Microsecond), Grace: r.grace(e.keep)}
 			if e.doc.Schedule != nil {
@@ -66,8 +76,9 @@ func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string,
 			}
 			return e.schedule(&next)
 		}
-		return e.rotate(r, s.nodes == nil)
+		return e.rotate(ctx, r, s.nodes == nil)
 	})
+	return k, order.unused(k, err)
 }
 
 func (r Rotation) check(now time.Time) error {
@@ -100,11 +111,11 @@ func (r Rotation) grace(fallback time.Duration) time.Duration {
 
 // rotate adds a version and, if nobody has to learn of it first, promotes it.
 // In an emergency a version that is pending already is as good as a new one.
-func (e *edit) rotate(r Rotation, alone bool) error {
+func (e *edit) rotate(ctx context.Context, r Rotation, alone bool) error {
 	var err error
 	v := e.doc.pending()
 	if v == nil || !r.RevokeCurrent {
-		v, err = e.add(r.grace(e.keep))
+		v, err = e.add(ctx, r.grace(e.keep))
 	}
 	if err != nil || !alone && !r.RevokeCurrent {
 		return err
@@ -122,6 +133,9 @@ func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name st
 		}
 		if set == nil {
 			return e.schedule(nil)
+		}
+		if err := e.checkSchedule(&s.devices); err != nil {
+			return err
 		}
 		next := *set
 		next.At = next.At.UTC().Truncate(time.Microsecond)

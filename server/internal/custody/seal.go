@@ -82,7 +82,7 @@ func (s *Service) openDataKey(ctx context.Context, r store.Record) (*dataKey, er
 	return d, damaged(r, err)
 }
 
-// openKey decrypts all versions of the key in r.
+// openKey decrypts all versions of the key in r. A native key has no ring.
 func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 	doc, algorithm, err := parseKey(r)
 	if err != nil {
@@ -96,6 +96,14 @@ func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 	k.Purpose, k.Schedule = doc.Purpose, doc.Schedule
 	if !k.Deleted {
 		k.due = doc.due()
+	}
+	if doc.Native {
+		k.devices = &s.devices
+		for i := range doc.Versions {
+			k.Versions = append(k.Versions, doc.Versions[i].info())
+		}
+		k.usage = s.usageOf(k)
+		return k, nil
 	}
 	var verifying, revoked []keyring.Key
 	for i := range doc.Versions {
