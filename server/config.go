@@ -45,8 +45,9 @@ type Config struct {
 	Stderr  io.Writer         // for the log; nil means os.Stderr
 	Ready   func(addr string) // called once with the address when requests are answered; nil means nothing
 
-	kms  kmsConfig // of the file only, like the next
-	keys keysConfig
+	kms     kmsConfig // of the file only, like the next
+	keys    keysConfig
+	cluster clusterConfig
 }
 
 // Bounds and defaults of the settings.
@@ -89,6 +90,8 @@ const (
 //	  destroy_wait: 7d
 //	  promote_after: 5m
 //	  serve_without_kms: 24h
+//	cluster:
+//	  stale_after: 15m
 type File struct {
 	Listen  Setting `yaml:"listen"`
 	Data    Setting `yaml:"data"`
@@ -108,8 +111,9 @@ type File struct {
 		Keep Setting `yaml:"keep"`
 		Body Setting `yaml:"body"`
 	} `yaml:"rejections"`
-	Keys KeysFile `yaml:"keys"`
-	KMS  KMSFile  `yaml:"kms"`
+	Keys    KeysFile    `yaml:"keys"`
+	Cluster ClusterFile `yaml:"cluster"`
+	KMS     KMSFile     `yaml:"kms"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -157,6 +161,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 		s.check("rejections.keep", f.Rejections.Keep, fmt.Errorf("got %d of %d bytes, want at most %d bytes together", c.Rejections, c.RejectedBody, maxRejectedBytes))
 	}
 	c.keys = s.keys(f.Keys)
+	c.cluster = s.cluster(c.cluster, f.Cluster)
 	c.kms = s.kms(f.KMS)
 	if c.kms.watch > c.keys.withoutKMS && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",

@@ -55,6 +55,7 @@ func TestConfigFileRefuses(t *testing.T) {
 		}},
 		{"ServeWithoutKMSForever", "keys:\n  serve_without_kms: 0\n", []string{"line 2: keys.serve_without_kms: got 0s, want 1m to 30d"}},
 		{"WatchIsLonger", "keys:\n  serve_without_kms: 1m\nkms:\n  watch: 61s\n", []string{"line 4: kms.watch: got 1m1s, want at most keys.serve_without_kms, 1m"}},
+		{"Stale", "cluster:\n  stale_after: 59s\n", []string{"line 2: cluster.stale_after: got 59s, want 1m to 1d"}},
 		{"NegativeSize", "limits:\n  body: -1\n", []string{`line 2: limits.body: got "-1"`}},
 	}
 	for _, tt := range tests {
@@ -90,6 +91,7 @@ func TestConfigFile(t *testing.T) {
 		"data: ./d\nstore: memory\nschemes: s\nlog:\n  level: debug\n  format: text\nlimits:\n  body: 1KiB\n  batch_body: 64MiB\n  items: 1\n",
 		"limits:\n  diagnosis: 10ms\nrejections:\n  keep: 0\n  body: 1KiB\n", "limits:\n  diagnosis: 30s\nrejections:\n  keep: 1024\n  body: 1MiB\n",
 		"keys:\n  grace: 1s\n  destroy_wait: 1h\n  promote_after: 10s\n  serve_without_kms: 1m\nkms:\n  watch: 60s\n",
+		"cluster:\n  stale_after: 1m\n", "cluster:\n  stale_after: 24h\n",
 		"keys:\n  grace: 1830d\n  destroy_wait: 366d\n  promote_after: 1d\n  serve_without_kms: 30d\n",
 	} {
 		file := filepath.Join(t.TempDir(), "sealwright.yaml")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -86,7 +87,7 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // openKeys opens the root key and the keys.
-func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *rootKeys, error) {
+func openKeys(ctx context.Context, c Config, db database, nodes cluster) (*custody.Service, *rootKeys, error) {
 	used, err := custody.RootKeyIDs(ctx, db)
 	if err != nil {
 		return nil, nil, err
@@ -95,10 +96,10 @@ func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *ro
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := custody.Open(ctx, custody.Options{
+	keys, err := custody.Open(ctx, nodes.options(custody.Options{
 		Store: db, Wrapper: root, Grace: c.keys.grace, DestroyWait: c.keys.destroyWait, PromoteAfter: c.keys.promoteAfter,
 		Usable: custody.All(root.usable()),
-	})
+	}))
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
 	}
@@ -107,7 +108,11 @@ func openKeys(ctx context.Context, c Config, db database) (*custody.Service, *ro
 
 // serve runs a server on an open store.
 func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) (err error) {
-	keys, root, err := openKeys(ctx, c, db)
+	nodes, err := joinCluster(ctx, c, db) // before anything is loaded
+	if err != nil {
+		return err
+	}
+	keys, root, err := openKeys(ctx, c, db, nodes)
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	api, err := rest.New(rest.Options{
 		Keys: keys, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
-		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Notice: root.notice, Version: c.Version,
+		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Notice: notices(root.notice, nodes.notice), Version: c.Version,
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
@@ -139,6 +144,11 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
+	leave, err := nodes.start(ctx, keys, log, token.apply)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	defer root.follow(ctx, log)()
 	stopRotating := rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}.start(ctx)
 	defer stopRotating()
@@ -199,6 +209,10 @@ func exposed(a net.Addr) bool {
 // greet tells who started the server where it is, and once the token.
 func greet(w io.Writer, address, tokenPath, version string, created secret.Bytes) {
 	fmt.Fprintf(w, "sealwright %s is ready on http://%s\n", version, address)
+	if _, err := os.Stat(tokenPath); created.IsZero() && errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(w, "The admin token is where it was made: in the data folder of the node that was started first.")
+		return
+	}
 	if created.IsZero() {
 		fmt.Fprintf(w, "The admin token is in %s.\n", tokenPath)
 		return

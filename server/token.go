@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealwright/sealwright/canon"
@@ -36,8 +38,27 @@ type tokenDoc struct {
 
 // adminToken checks tokens. It may be used by many goroutines.
 type adminToken struct {
+	st  tokenStore
 	key *mac.Key
-	mac []byte
+	mac atomic.Pointer[[]byte]
+}
+
+func (t *adminToken) set(mac []byte) *adminToken {
+	t.mac.Store(&mac)
+	return t
+}
+
+// apply loads the token again if an entry says that it was replaced.
+func (t *adminToken) apply(ctx context.Context, page []store.Entry) error {
+	if !slices.ContainsFunc(page, func(e store.Entry) bool { return e.Kind == kindToken }) {
+		return nil
+	}
+	known, doc, err := loadToken(ctx, t.st)
+	if err != nil || known.Version == 0 {
+		return err
+	}
+	t.set(doc.MAC)
+	return nil
 }
 
 // authenticate takes the same time for every wrong token of the same length.
@@ -45,7 +66,7 @@ func (t *adminToken) authenticate(token string) (access.Caller, bool) {
 	s := t.key.State()
 	defer s.Release()
 	_, _ = s.WriteString(token)
-	if !s.Verify(t.mac) {
+	if !s.Verify(*t.mac.Load()) {
 		return access.Caller{}, false
 	}
 	return access.Administrator(), true
@@ -64,12 +85,14 @@ type tokenStore interface {
 // random token is written to the file and also returned.
 //
 // The file is written before the store. A crash between the two leaves a token
-// that the next start takes.
+// that the next start takes. If another node stores its own at the same time,
+// that one counts, and the file goes.
 func openAdminToken(ctx context.Context, st tokenStore, path string, now time.Time) (t *adminToken, created secret.Bytes, err error) {
 	key, err := mac.New(mac.SHA256, secret.FromString("sealwright admin token"))
 	if err != nil {
 		return nil, secret.Bytes{}, err
 	}
+	t = &adminToken{st: st, key: key}
 	known, doc, err := loadToken(ctx, st)
 	if err != nil {
 		return nil, secret.Bytes{}, err
@@ -77,7 +100,7 @@ func openAdminToken(ctx context.Context, st tokenStore, path string, now time.Ti
 	token, err := readToken(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && known.Version > 0:
-		return &adminToken{key, doc.MAC}, secret.Bytes{}, nil
+		return t.set(doc.MAC), secret.Bytes{}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		token = secret.FromString(tokenPrefix + canon.Base64URLRaw.EncodeToString(secret.Random(tokenBytes).Expose()))
 		if err := writeToken(path, token); err != nil {
@@ -94,7 +117,13 @@ func openAdminToken(ctx context.Context, st tokenStore, path string, now time.Ti
 	if !mac.Equal(sum, doc.MAC) {
 		err = storeToken(ctx, st, known, tokenDoc{MAC: sum, CreatedAt: now.UTC().Truncate(time.Microsecond)})
 	}
-	return &adminToken{key, sum}, created, err
+	if fault.KindOf(err) == fault.Conflict && !created.IsZero() {
+		if err := os.Remove(path); err != nil {
+			return nil, secret.Bytes{}, fmt.Errorf("remove the token that another node was faster than: %w", err)
+		}
+		return openAdminToken(ctx, st, path, now)
+	}
+	return t.set(sum), created, err
 }
 
 // loadToken returns a record of version 0 if there is none.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,19 @@ func (r *rootKeys) notice() string {
 		return ""
 	}
 	return r.watch.Notice()
+}
+
+// notices joins those that say something.
+func notices(of ...func() string) func() string {
+	return func() string {
+		var said []string
+		for _, notice := range of {
+			if text := notice(); text != "" {
+				said = append(said, text)
+			}
+		}
+		return strings.Join(said, "\n")
+	}
 }
 
 // follow tries the key service, if there is one, until the function that it
