@@ -8,7 +8,10 @@ package peer
 import (
 	"os"
 	"testing"
+	"time"
 )
+
+const startTimeout = time.Minute
 
 // Missing ends a test for which a real server is not there.
 func Missing(t testing.TB, reason string) {
@@ -17,4 +20,11 @@ func Missing(t testing.TB, reason string) {
 		t.Fatal(reason)
 	}
 	t.Skip(reason)
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -22,12 +22,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	startTimeout = time.Minute
-	// superuser is the role of URLs. The server trusts whoever can reach its
-	// socket, which is in a folder that is closed to others.
-	superuser = "sealwright"
-)
+// superuser is the role of URLs. The server trusts whoever can reach its
+// socket, which is in a folder that is closed to others.
+const superuser = "sealwright"
 
 // supervise runs the server until its own standard input ends, so that no
 // server outlives a test that was killed.
@@ -202,11 +199,4 @@ func (p *Postgres) NewDatabase(t testing.TB) string {
 	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+name)
 	check(t, errors.Join(err, conn.Close(t.Context())))
 	return p.URL(name)
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

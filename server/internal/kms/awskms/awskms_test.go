@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	s := start(t)
 	t.Run("Wrap", func(t *testing.T) {
 		kmstest.Wrap(t, func(t *testing.T) kmstest.Subject {
-			address, away := s.proxy(t)
+			address, away := s.Proxy(t)
 			return kmstest.Subject{
 				Wrapper: open(t, awskms.Config{Key: s.root, Endpoint: address}), Against: against,
 				Unknown: "awskms:" + s.gone, Break: away, // TestErrors has the other key
@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("MAC", func(t *testing.T) {
 		kmstest.MAC(t, func(t *testing.T) kmstest.MACSubject {
-			c := open(t, awskms.Config{Endpoint: s.url}) // without a key to wrap with
+			c := open(t, awskms.Config{Endpoint: s.URL}) // without a key to wrap with
 			if blob, _, err := c.Wrap(t.Context(), secret.FromString("k"), nil); fault.KindOf(err) != fault.Unavailable || blob != nil {
 				t.Errorf("Wrap: got %d bytes, %v, want kind %v", len(blob), err, fault.Unavailable)
 			}
@@ -46,13 +46,13 @@ func TestConformance(t *testing.T) {
 		})
 	})
 	t.Run("Alias", func(t *testing.T) {
-		c := open(t, awskms.Config{Key: "alias/root", Endpoint: s.url})
+		c := open(t, awskms.Config{Key: "alias/root", Endpoint: s.URL})
 		if _, keyID, err := c.Wrap(t.Context(), secret.FromString("k"), nil); keyID != "awskms:"+s.root || err != nil {
 			t.Errorf("Wrap: got key ID %q, %v, want that of %s", keyID, err, s.root)
 		}
 	})
 	t.Run("KeyForOtherUse", func(t *testing.T) {
-		c := open(t, awskms.Config{Key: s.root, Endpoint: s.url})
+		c := open(t, awskms.Config{Key: s.root, Endpoint: s.URL})
 		if tag, err := c.MAC(t.Context(), s.root, kms.Digest{}); fault.KindOf(err) != fault.Unavailable || tag != nil {
 			t.Errorf("MAC with a key for encryption: got %d bytes, %v", len(tag), err)
 		}
