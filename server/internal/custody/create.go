@@ -49,12 +49,17 @@ type CreateKey struct {
 	Purpose    string       // what it is for: webhook, api, artifact, event, audit or package; empty means everything
 	AllowWeak  bool         // takes material of 1 to 13 bytes
 	Native     *NativeKey   // a key that never leaves its key service; without a Key one is made there. nil means a secret here
+
+	// Source is where the secret comes from, now and at every change there; nil
+	// means nowhere else. Every is 0 for [DefaultReadEvery] or [MinReadEvery] to
+	// [MaxReadEvery]; Version and ChangedAt are filled in. There must be no
+	// Material beside it.
+	Source *Source
 }
 
 // check returns the algorithm, or an error of kind [fault.Invalid].
 func (in CreateKey) check() (mac.Algorithm, error) {
 	a, err := in.algorithm()
-	n := in.Material.Len()
 	switch {
 	case !ValidName(in.Name):
 		return 0, fault.New(fault.Invalid, "name: got %d bytes, want 1 to %d of a-z 0-9 . _ -, first a letter or digit", len(in.Name), MaxName)
@@ -62,17 +67,31 @@ func (in CreateKey) check() (mac.Algorithm, error) {
 		return 0, fault.New(fault.Invalid, "key_id: got %d bytes, want 1 to %d of A-Z a-z 0-9 . _ ~ -", len(in.KeyID), api.MaxKeyID)
 	case err != nil:
 		return 0, err
-	case in.Imported && n == 0:
-		return 0, fault.New(fault.Invalid, "material: empty, anybody could sign with it")
-	case n > MaxMaterial:
-		return 0, fault.New(fault.Invalid, "material: got %d bytes, want at most %d", n, MaxMaterial)
-	case n > 0 && n < MinMaterial && !in.AllowWeak:
-		return 0, fault.New(fault.Invalid, "material: got %d bytes, want at least %d, or allow_weak", n, MinMaterial)
+	case in.Source != nil && (in.Imported || !in.Material.IsZero() || in.Native != nil):
+		return 0, fault.New(fault.Invalid, "source: want either a source, a secret to import, or a native key")
+	case in.Imported || !in.Material.IsZero():
+		if err := checkMaterial("material", in.Material.Len(), in.AllowWeak); err != nil {
+			return 0, err
+		}
 	}
 	if err := in.checkNative(a); err != nil {
 		return 0, err
 	}
 	return a, checkPurpose(in.Purpose)
+}
+
+// checkMaterial returns an error of kind [fault.Invalid] if a secret of n bytes
+// that others have made is none for a key.
+func checkMaterial(place string, n int, allowWeak bool) error {
+	switch {
+	case n == 0:
+		return fault.New(fault.Invalid, "%s: empty, anybody could sign with it", place)
+	case n > MaxMaterial:
+		return fault.New(fault.Invalid, "%s: got %d bytes, want at most %d", place, n, MaxMaterial)
+	case n < MinMaterial && !allowWeak:
+		return fault.New(fault.Invalid, "%s: got %d bytes, want at least %d, or allow_weak", place, n, MinMaterial)
+	}
+	return nil
 }
 
 func (in CreateKey) algorithm() (mac.Algorithm, error) {
@@ -102,19 +121,23 @@ func generatedSize(a mac.Algorithm) int {
 
 // Create makes a key in the tenant of caller, with one version. The error is
 // of kind [fault.Invalid], [fault.Denied], [fault.Conflict] if the name is
-// taken, also by a deleted key, or [fault.Unavailable], also if the key service
-// of a native key has no such key.
+// taken, also by a deleted key, or [fault.Unavailable] if its source is away,
+// also if the key service of a native key has no such key.
 func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey) (*Key, error) {
 	algorithm, err := in.check()
 	if err != nil {
 		return nil, err
 	}
 	action := access.KeyCreate
-	if in.Imported || !in.Material.IsZero() {
+	if in.Imported || !in.Material.IsZero() || in.Source != nil {
 		action = access.KeyImport
 	}
 	if err := s.decide(ctx, caller, action, access.Target{Tenant: caller.Tenant, Key: in.Name, Purpose: in.Purpose}); err != nil {
 		return nil, err
+	}
+	from, err := s.copySource(ctx, caller.Tenant, &in)
+	if err != nil {
+		return nil, wrap(err, "create key %q", in.Name)
 	}
 	part := s.keys.part(in.Name)
 	part.change.Lock()
@@ -128,7 +151,10 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 		return nil, native.unused(nil, wrap(err, "create key %q", in.Name))
 	}
 	for range attempts {
-		k, err := s.create(ctx, caller, in, algorithm, native.obtained)
+		k, err := s.create(ctx, caller, in, algorithm, from, native.obtained)
+		if err == nil && from != nil {
+			k.Source.reads.note(nil, from.Every, s.instant(), s.rand())
+		}
 		if fault.KindOf(err) != fault.Conflict {
 			return k, native.unused(k, wrap(err, "create key %q", in.Name))
 		}
@@ -143,7 +169,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 	return nil, native.unused(nil, busy(in.Name))
 }
 
-func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey, a mac.Algorithm, native NativeKey) (*Key, error) {
+func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey, a mac.Algorithm, from *Source, native NativeKey) (*Key, error) {
 	d, dataKeyRecord, err := s.tenantDataKey(ctx, caller.Tenant)
 	if err != nil {
 		return nil, err
@@ -153,6 +179,8 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	switch {
 	case in.Native != nil:
 		first.Native, first.Origin = &native, originNative
+	case from != nil:
+		first.Ciphertext, first.Origin = d.seal(in.Material, in.Name, 1), originSourced
 	case in.Material.IsZero():
 		first.Ciphertext, first.Origin = d.seal(generate(a), in.Name, 1), originGenerated
 	default:
@@ -160,7 +188,7 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	}
 	doc := keyDoc{
 		Name: in.Name, KeyID: in.KeyID, Algorithm: a.String(), Exportable: in.Exportable, Purpose: in.Purpose, CreatedAt: now, Signing: 1,
-		Native: in.Native != nil, Versions: []versionDoc{first},
+		Native: in.Native != nil, Source: from, Versions: []versionDoc{first},
 	}
 	if doc.KeyID == "" {
 		doc.KeyID = in.Name
@@ -177,6 +205,9 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	}
 	if doc.Purpose != "" {
 		about["purpose"] = doc.Purpose
+	}
+	if from != nil {
+		about["provider"], about["name"], about["source_version"] = from.Provider, from.Name, from.Version
 	}
 	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, about))
 }

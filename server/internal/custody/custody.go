@@ -19,12 +19,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
+	"github.com/sealwright/sealwright/server/internal/source"
 	"github.com/sealwright/sealwright/server/internal/store"
 )
 
@@ -80,6 +82,13 @@ type Options struct {
 	Devices     map[string]kms.Device
 	FirstDevice string
 
+	// ReadSource returns what the source that ref names has for tenant, and an
+	// error of package source. It is called by many goroutines and must end
+	// within seconds. nil means that there are no sources. Rand returns a number
+	// in [0, 1) that spreads reads; nil means one of math/rand.
+	ReadSource func(ctx context.Context, tenant string, ref source.Ref) (source.Payload, error)
+	Rand       func() float64
+
 	// Leases keeps leases; nil means Store, if it can, and otherwise that none
 	// are granted.
 	Leases LeaseStore
@@ -112,6 +121,10 @@ type Service struct {
 	deviceRest time.Time     // until then Step asks no key service for keys; of who holds step
 	turn       time.Duration // how much later than the schedule Step asks for them, if there are other nodes
 
+	readSource func(ctx context.Context, tenant string, ref source.Ref) (source.Payload, error) // nil if there are none
+	rand       func() float64
+	troubled   atomic.Int64 // keys whose source could not be used
+
 	flush sync.Mutex // held while uses are stored, or added up
 
 	step   sync.Mutex           // held during Step
@@ -135,11 +148,14 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
 		unread: map[keyName]struct{}{},
 		usable: o.Usable, current: o.Current, nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
-		devices: devices{byName: o.Devices, first: o.FirstDevice}, turn: rand.N(deviceTurns),
+		devices: devices{byName: o.Devices, first: o.FirstDevice}, turn: rand.N(deviceTurns), readSource: o.ReadSource, rand: o.Rand,
 		grace: cmp.Or(o.Grace, DefaultGrace), destroyWait: cmp.Or(o.DestroyWait, DefaultDestroyWait),
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.rand == nil {
+		s.rand = rand.Float64
 	}
 	if s.uses == nil {
 		s.uses, _ = o.Store.(UseStore)

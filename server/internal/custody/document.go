@@ -36,6 +36,7 @@ type keyDoc struct {
 	Signing    int          `json:"signing"`
 	Schedule   *Schedule    `json:"schedule,omitempty"`
 	Native     bool         `json:"native,omitempty"` // no version has a ciphertext
+	Source     *Source      `json:"source,omitempty"`
 	DeletedAt  time.Time    `json:"deleted_at,omitzero"`
 }
 
@@ -53,7 +54,7 @@ type versionDoc struct {
 	NotAfter    time.Time     `json:"not_after,omitzero"`
 	Ciphertext  []byte        `json:"ciphertext,omitempty"` // nonce of 12 bytes, AES-256-GCM; none once destroyed
 	Native      *NativeKey    `json:"native,omitempty"`     // of a native key; none once destroyed
-	Origin      string        `json:"origin"`               // generated, imported or native
+	Origin      string        `json:"origin"`               // generated, imported, native or sourced
 
 	// Grace is how long the version before it goes on verifying once a pending
 	// one is promoted.
@@ -65,6 +66,7 @@ const (
 	originGenerated = "generated"
 	originImported  = "imported"
 	originNative    = "native"
+	originSourced   = "sourced"
 )
 
 // dataKeyDoc is format 1 of a record of kind datakey.
@@ -111,6 +113,9 @@ func (d keyDoc) check(name string, a mac.Algorithm) error {
 	}
 	if !signs {
 		return fmt.Errorf("version %d, which signs, does not exist", d.Signing)
+	}
+	if s := d.Source; s != nil && (s.Ref.Check() != nil || s.Every < MinReadEvery) {
+		return fmt.Errorf("its source %q, read every %v, is not valid", s.Name, s.Every)
 	}
 	for i := range d.Versions {
 		if err := d.Versions[i].check(d.Versions[i].Version == d.Signing, d.Native); err != nil {

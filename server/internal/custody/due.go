@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/sealwright/sealwright/keyring"
@@ -31,9 +32,15 @@ const (
 // Run does what is due until ctx ends: it promotes pending versions, rotates on
 // schedule, ends grace periods, destroys after the waiting period, and stores
 // how often versions were used. Verification does not depend on it: the end of
-// a grace period counts at once. What failed is told to report, and
-// tried again. It returns nil.
+// a grace period counts at once. Sources are read beside that, since a slow one
+// must not delay a promotion. What failed is told to report, also by two
+// goroutines at once, and tried again. It returns nil.
 func (s *Service) Run(ctx context.Context, report func(error)) error {
+	var reading sync.WaitGroup
+	if s.readSource != nil {
+		reading.Go(func() { s.followSources(ctx, report) })
+	}
+	defer reading.Wait()
 	step, flush := time.NewTicker(stepEvery), time.NewTicker(flushEvery)
 	defer step.Stop()
 	defer flush.Stop()
@@ -48,6 +55,20 @@ func (s *Service) Run(ctx context.Context, report func(error)) error {
 			tell(report, s.Step(ctx))
 		case <-flush.C:
 			tell(report, s.Flush(ctx))
+		}
+	}
+}
+
+// followSources reads sources when they are due, until ctx ends.
+func (s *Service) followSources(ctx context.Context, report func(error)) {
+	tick := time.NewTicker(stepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			tell(report, s.ReadSources(ctx))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/mac"
+	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
@@ -20,6 +21,8 @@ type edit struct {
 	wait  time.Duration // before material is destroyed
 	why   string        // given by the caller, for the entries
 	order *order        // of a native key, for the version that is added; asks the key service
+
+	source secret.Bytes // of a key with a source, for the version that is added
 
 	notes []note
 }
@@ -123,8 +126,8 @@ func (e *edit) expire() error {
 	return nil
 }
 
-// add adds a pending version with a random secret, or the native key of the
-// order.
+// add adds a pending version with a random secret, the native key of the order,
+// or what the source has.
 func (e *edit) add(ctx context.Context, grace time.Duration) (*versionDoc, error) {
 	if n := len(e.doc.Versions); n >= MaxVersions {
 		return nil, fault.New(fault.Invalid, "key %q has %d versions, which is the most a key can have", e.doc.Name, n)
@@ -133,13 +136,10 @@ func (e *edit) add(ctx context.Context, grace time.Duration) (*versionDoc, error
 		return nil, e.conflict(keyring.ErrTransition,
 			"version %d of key %q is pending: promote, retire or revoke it before the next rotation", v.Version, e.doc.Name)
 	}
-	algorithm, err := mac.Parse(e.doc.Algorithm)
-	if err != nil {
-		return nil, err
-	}
 	version := e.doc.Versions[len(e.doc.Versions)-1].Version + 1
 	next := versionDoc{Version: version, CreatedAt: e.now, Grace: grace}
-	if e.doc.Native {
+	switch {
+	case e.doc.Native:
 		native, err := e.order.obtain(ctx, e.doc.Name, version, e.doc.signingProvider())
 		if err != nil {
 			return nil, err
@@ -150,7 +150,15 @@ func (e *edit) add(ctx context.Context, grace time.Duration) (*versionDoc, error
 			}
 		}
 		next.Origin, next.Native = originNative, &native
-	} else {
+	case e.doc.Source != nil && e.source.IsZero():
+		return nil, errSourced
+	case e.doc.Source != nil:
+		next.Origin, next.Ciphertext = originSourced, e.data.seal(e.source, e.doc.Name, version)
+	default:
+		algorithm, err := mac.Parse(e.doc.Algorithm)
+		if err != nil {
+			return nil, err
+		}
 		next.Origin, next.Ciphertext = originGenerated, e.data.seal(generate(algorithm), e.doc.Name, version)
 	}
 	e.doc.Versions = append(e.doc.Versions, next)

@@ -29,6 +29,7 @@ type Key struct {
 	Signing     int           // the version that signs
 	Purpose     string        // what it may be used for; empty means everything
 	Schedule    *Schedule     // nil means none; not to be changed
+	Source      *Source       // where its secret comes from; nil means nowhere else; not to be changed
 
 	now     func() time.Time
 	current func() bool   // as in [Options.Current]

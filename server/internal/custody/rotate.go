@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sealwright/sealwright/keyring"
@@ -50,6 +51,10 @@ type Schedule struct {
 // version that signed until then verifies for the grace period. An emergency,
 // with RevokeCurrent, waits for nobody.
 //
+// The secret of a key with a source is not random: the source is read. If it
+// has still the same secret, nothing changes, which is no error except in an
+// emergency.
+//
 // Unless ifVersion is 0, the key must have this ETagVersion. The error is of
 // kind [fault.NotFound], [fault.Denied], [fault.Invalid] for a key of
 // [MaxVersions] or a wrong [Rotation], or [fault.Conflict], with
@@ -65,6 +70,9 @@ func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string,
 		if err := e.alive(); err != nil {
 			return err
 		}
+		if e.doc.Source != nil {
+			return errSourced
+		}
 		if err := e.checkNative(&s.devices, r); err != nil {
 			return err
 		}
@@ -78,6 +86,9 @@ func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string,
 		}
 		return e.rotate(ctx, r, s.nodes == nil)
 	})
+	if errors.Is(err, errSourced) {
+		return s.rotateFromSource(ctx, caller, name, ifVersion, r)
+	}
 	return k, order.unused(k, err)
 }
 
@@ -133,6 +144,9 @@ func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name st
 		}
 		if set == nil {
 			return e.schedule(nil)
+		}
+		if e.doc.Source != nil {
+			return fault.New(fault.Invalid, "the secret of key %q changes at its source, and every read follows", name)
 		}
 		if err := e.checkSchedule(&s.devices); err != nil {
 			return err

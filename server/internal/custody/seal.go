@@ -93,7 +93,7 @@ func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 		CreatedAt: doc.CreatedAt, Deleted: !doc.DeletedAt.IsZero(), ETagVersion: r.Version, Signing: doc.Signing,
 		now: s.now, current: s.current,
 	}
-	k.Purpose, k.Schedule = doc.Purpose, doc.Schedule
+	k.Purpose, k.Schedule, k.Source = doc.Purpose, doc.Schedule, s.sourceOf(doc.Source, r.Tenant, r.Name)
 	if !k.Deleted {
 		k.due = doc.due()
 	}
