@@ -83,6 +83,7 @@ func House() Rules {
 			"scheme/sigv4":                      "derives the key of the day from prefix and secret",
 			"doctor":                            "tries other readings of a secret",
 			"server/internal/custody":           "encrypts key versions",
+			"server/internal/tenant":            "makes tokens and hashes them",
 			"server/internal/kms/awskms":        "sends data keys to be wrapped",
 			"server/internal/kms/transit":       "sends data keys to be wrapped, and the token",
 			"server/internal/kms/gcpkms":        "sends data keys to be wrapped",
@@ -157,6 +158,7 @@ func groups() map[string]Group {
 		"server/internal/custody": Services,
 		"server/internal/follow":  Services,
 		"server/internal/gate":    Services,
+		"server/internal/tenant":  Services,
 
 		"server/internal/store/memory":      Adapters,
 		"server/internal/store/sqlite":      Adapters,
