@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/kms/awskms"
 	"github.com/sealwright/sealwright/server/internal/kms/gcpkms"
@@ -305,6 +306,14 @@ func (r *rootKeys) open(ctx context.Context, c Config, name string, used []strin
 		}
 		return w, err
 	}
+}
+
+func idsOf(uses []custody.RootKeyUse) []string {
+	ids := make([]string, len(uses))
+	for i, u := range uses {
+		ids[i] = u.RootKeyID
+	}
+	return ids
 }
 
 // ofFile returns the IDs of root keys in a file.

@@ -276,7 +276,19 @@ func TestKMSAway(t *testing.T) {
 	if status, _, body := s.Do(t, "POST", "/v1/keys", `{"name":"a"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "the key service transit has been away since 20") {
 		t.Errorf("first key of a tenant: got %d %s, want 503 with the key service", status, body)
 	}
+	status := must[api.RootKeys](t, s, "GET", "/v1/kms", "")
+	if status.Provider != "transit" || status.RootKey != "transit:transit/root/1" || status.ServeWithoutKMS != "1d" ||
+		status.AwaySince == nil || status.UsedUntil == nil || status.UsedUntil.Sub(*status.AwaySince) > 24*time.Hour {
+		t.Errorf("root keys while it is away: got %+v", status)
+	}
+	if status, _, body := s.Do(t, "POST", "/v1/kms/rewrap", ""); status != 503 || !strings.Contains(body, "0 data keys were wrapped before that") {
+		t.Errorf("rewrap while it is away: got %d %s", status, body)
+	}
 	k.setAway(false)
+	must[api.Rewrapped](t, s, "POST", "/v1/kms/rewrap", "") // notices at once that it is back
+	if got := must[api.RootKeys](t, s, "GET", "/v1/kms", ""); got.AwaySince != nil || got.UsedUntil != nil {
+		t.Errorf("root keys after it is back: got %+v", got)
+	}
 	readyz("")
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

@@ -91,6 +91,55 @@ func TestRotateRootKeyWithoutRestart(t *testing.T) {
 	}
 }
 
+// TestRewrapOverREST does the same by a request: the answer
+// counts what is in the store afterwards.
+func TestRewrapOverREST(t *testing.T) {
+	data := t.TempDir()
+	s := servertest.StartConfig(t, server.Config{Data: data})
+	id := must[api.RootKeys](t, s, "GET", "/v1/kms", "").RootKey
+	if got := must[api.RootKeys](t, s, "GET", "/v1/kms", ""); got.Provider != "local" || len(id) != 16 || len(got.DataKeys) != 0 || got.Remaining != 0 || got.ServeWithoutKMS != "" {
+		t.Errorf("without keys: got %+v", got)
+	}
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	want := api.RootKeys{Provider: "local", RootKey: id, DataKeys: []api.RootKeyUse{{RootKey: id, DataKeys: 1}}}
+	if diff := cmp.Diff(want, must[api.RootKeys](t, s, "GET", "/v1/kms", "")); diff != "" {
+		t.Errorf("root keys (-want +got):\n%s", diff)
+	}
+	file := filepath.Join(data, "root.key")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := base64.StdEncoding.EncodeToString(secret.Random(32).Expose()) + "\n"
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(line) // without the old one
+	if status, _, body := s.Do(t, "POST", "/v1/kms/rewrap", ""); status != 503 || !strings.Contains(body, "the store was made with "+id) || strings.Contains(body, strings.TrimSpace(line)) {
+		t.Errorf("rewrap without the old root key: got %d %s", status, body)
+	}
+	if got := must[api.RootKeys](t, s, "GET", "/v1/kms", "").RootKey; got != id {
+		t.Errorf("root key after a refusal: got %s, want %s", got, id)
+	}
+	write(string(good) + line)
+	done := must[api.Rewrapped](t, s, "POST", "/v1/kms/rewrap", "")
+	if done.Rewrapped != 1 || done.Remaining != 0 || done.RootKey == id || done.RootKey != rootKeyOf(t, data) || len(done.DataKeys) != 1 || done.DataKeys[0].RootKey != done.RootKey {
+		t.Errorf("rewrap: got %+v", done)
+	}
+	again := must[api.Rewrapped](t, s, "POST", "/v1/kms/rewrap", "")
+	done.Rewrapped = 0
+	if diff := cmp.Diff(done, again); diff != "" {
+		t.Errorf("rewrap again (-want +got):\n%s", diff)
+	}
+	must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+	if log := s.Log.String(); !strings.Contains(log, `"caller":"admin"`) || strings.Contains(log, strings.TrimSpace(line)) {
+		t.Errorf("the log does not name who rotated, or shows a root key: %s", log)
+	}
+}
+
 // TestRotateRootKeyRefuses gives the running server root keys that do not open
 // the store. It goes on as before, and so does the next start with the old file.
 func TestRotateRootKeyRefuses(t *testing.T) {

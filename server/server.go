@@ -88,11 +88,11 @@ func Run(ctx context.Context, c Config) error {
 
 // openKeys opens the root key and the keys.
 func openKeys(ctx context.Context, c Config, db database, nodes cluster) (*custody.Service, *rootKeys, error) {
-	used, err := custody.RootKeyIDs(ctx, db)
+	used, err := custody.CountRootKeys(ctx, db)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := openRootKeys(ctx, c, used)
+	root, err := openRootKeys(ctx, c, idsOf(used))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,8 +132,9 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 		return err
 	}
 	var ready atomic.Bool
+	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Root: rotator, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Notice: notices(root.notice, nodes.notice), Version: c.Version,
 		Limits: rest.Limits{
@@ -150,8 +151,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	}
 	defer leave()
 	defer root.follow(ctx, log)()
-	stopRotating := rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}.start(ctx)
-	defer stopRotating()
+	defer rotator.start(ctx)()
 	defer keepKeys(ctx, keys, log)()
 	return listen(ctx, c, l, api, log, &ready, created)
 }

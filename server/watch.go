@@ -26,6 +26,15 @@ func (r *rootKeys) usable() func() error {
 	return r.watch.Usable
 }
 
+// primaryID returns the ID of the root key that wraps, of a key service that of
+// the last try that worked.
+func (r *rootKeys) primaryID() string {
+	if r.watch == nil {
+		return r.file.KeyID()
+	}
+	return r.watch.Status().RootKeyID
+}
+
 // notice says that the key service is away; it is empty while nothing is wrong.
 func (r *rootKeys) notice() string {
 	if r.watch == nil {

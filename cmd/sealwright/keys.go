@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/keys"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
 )
 
 // newKeys and newLeases have the commands of package keys with the flags that
@@ -15,6 +16,15 @@ import (
 func newKeys() *cobra.Command { return ofServer(keys.New) }
 
 func newLeases() *cobra.Command { return ofServer(keys.NewLeases) }
+
+// newKMS has beside them the command that needs no server.
+func newKMS() *cobra.Command {
+	cmd := ofServer(keys.NewKMS)
+	cmd.AddCommand(setup.NewRootKeyCheck(setupTools()))
+	return cmd
+}
+
+func setupTools() setup.Tools { return setup.Tools{PrintJSON: printJSON, NoArgs: noArgs} }
 
 func ofServer(commands func(keys.Tools) *cobra.Command) *cobra.Command {
 	var flags clientFlags

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/keys"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/terminal"
 	"github.com/sealwright/sealwright/mac"
@@ -70,7 +71,7 @@ func report(err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s%s\n", prefix, terminal.Printable(line))
 		prefix = "  "
 	}
-	if errors.As(err, new(refusedError)) || errors.As(err, new(client.RefusedError)) {
+	if errors.As(err, new(refusedError)) || errors.As(err, new(client.RefusedError)) || errors.As(err, new(keys.RemainingError)) {
 		return exitNotValid
 	}
 	return exitUsage
@@ -91,7 +92,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), setup.NewConfig(setup.Tools{PrintJSON: printJSON, NoArgs: noArgs}), newVersion())
+	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), newKMS(), setup.NewConfig(setupTools()), newVersion())
 	return root
 }
 

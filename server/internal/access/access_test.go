@@ -27,7 +27,7 @@ var allowed = map[access.Role]string{
 	access.Diagnostician: "key.read request.diagnose",
 }
 
-const ofPlatform = "root.rewrap tenant.create tenant.read tenant.update"
+const ofPlatform = "root.read root.rewrap tenant.create tenant.read tenant.update"
 
 // TestRoles tries every action of every built-in role in its own tenant, in
 // another one, and for the platform.

@@ -50,6 +50,7 @@ const (
 
 // The actions on the platform.
 const (
+	RootRead     Action = "root.read" // which root keys wrap what
 	RootRewrap   Action = "root.rewrap"
 	TenantCreate Action = "tenant.create"
 	TenantRead   Action = "tenant.read"
@@ -58,7 +59,7 @@ const (
 
 // ofPlatform reports whether an action concerns all tenants.
 func (a Action) ofPlatform() bool {
-	return a == RootRewrap || strings.HasPrefix(string(a), "tenant.")
+	return a == RootRead || a == RootRewrap || strings.HasPrefix(string(a), "tenant.")
 }
 
 // ofAccess reports whether an action could give its caller further rights. Such
@@ -75,6 +76,6 @@ func Actions() []Action {
 		KeyReveal, KeyExport, KeySign, KeyVerify, LeaseCreate, LeaseRead, LeaseRevoke, RequestDiagnose,
 		RecipientAdd, RecipientRead, RecipientRemove,
 		CallerCreate, CallerRead, CallerUpdate, CallerDelete, CredentialCreate, CredentialRevoke, RoleRead, RoleSet, RoleDelete,
-		RootRewrap, TenantCreate, TenantRead, TenantUpdate,
+		RootRead, RootRewrap, TenantCreate, TenantRead, TenantUpdate,
 	}
 }

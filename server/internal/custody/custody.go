@@ -222,26 +222,6 @@ func each(ctx context.Context, s Store, tenant, kind string, f func(store.Record
 	}
 }
 
-// RootKeyIDs returns the IDs of the root keys that the data keys in st are
-// wrapped with, each once, none for a store without keys. A start that finds
-// no root key makes a new one only if there is none.
-func RootKeyIDs(ctx context.Context, st Store) ([]string, error) {
-	var ids []string
-	seen := map[string]bool{}
-	err := each(ctx, st, "", kindDataKey, func(r store.Record) error {
-		doc, err := parseDataKey(r)
-		if err == nil && !seen[doc.RootKeyID] {
-			seen[doc.RootKeyID] = true
-			ids = append(ids, doc.RootKeyID)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list root keys in use: %w", err)
-	}
-	return ids, nil
-}
-
 // Find returns a key of the tenant of caller if it may do action to it. It
 // reads memory only. The error is of kind [fault.Denied], whether there is such
 // a key or not, or that of [Service.Get]. A refusal leaves no entry: signing

@@ -205,10 +205,11 @@ func TestWrongRootKey(t *testing.T) {
 	if err == nil || !strings.Contains(fault.Public(err), want) {
 		t.Errorf("Open with a wrong root key: got %v, want %q in it", err, want)
 	}
-	used, err := custody.RootKeyIDs(t.Context(), st)
-	if diff := cmp.Diff([]string{h.wrapper.KeyID()}, used); diff != "" || err != nil {
-		t.Errorf("RootKeyIDs: %v (-want +got):\n%s", err, diff)
+	uses, err := custody.CountRootKeys(t.Context(), st)
+	if diff := cmp.Diff([]custody.RootKeyUse{{RootKeyID: h.wrapper.KeyID(), DataKeys: 1}}, uses); diff != "" || err != nil {
+		t.Errorf("CountRootKeys: %v (-want +got):\n%s", err, diff)
 	}
+	used := []string{h.wrapper.KeyID()}
 	missing := filepath.Join(dir, "missing.key")
 	_, err = local.LoadOrCreate(missing, used)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(fault.Public(err), "is missing, the store was made with root key "+h.wrapper.KeyID()) {
@@ -252,10 +253,10 @@ func serve(t *testing.T, h *house, path string, f func(*custody.Service)) []desc
 	return describe(t, s, tenant)
 }
 
-func TestRootKeyIDsOfAnEmptyStore(t *testing.T) {
+func TestCountRootKeysOfAnEmptyStore(t *testing.T) {
 	h := newHouse(t)
-	if got, err := custody.RootKeyIDs(t.Context(), h.store); len(got) != 0 || err != nil {
-		t.Errorf("RootKeyIDs: got %v, %v", got, err)
+	if got, err := custody.CountRootKeys(t.Context(), h.store); len(got) != 0 || err != nil {
+		t.Errorf("CountRootKeys: got %v, %v", got, err)
 	}
 }
 

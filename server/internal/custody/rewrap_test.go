@@ -7,6 +7,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
@@ -146,4 +150,49 @@ func TestRewrapWithoutTheOldRootKey(t *testing.T) {
 		t.Errorf("Rewrap: got %d, want 0", n)
 	}
 	h.checkWrapped(t, map[string]string{tenant: old, other.Tenant: old})
+}
+
+// Only operators see and wrap root keys; what is done already costs no call of
+// the key service.
+func TestRootKeysOfOperators(t *testing.T) {
+	h, old, id := rotatedHouse(t)
+	for name, c := range map[string]access.Caller{"TenantAdministrator": access.TenantAdministrator("a", tenant), "Nobody": {ID: "c", Tenant: tenant}} {
+		_, err := h.RootKeys(t.Context(), c)
+		wantKind(t, name+": RootKeys", err, fault.Denied)
+		_, err = h.Rewrap(t.Context(), c)
+		wantKind(t, name+": Rewrap", err, fault.Denied)
+		wantKind(t, name+": AllowRewrap", h.AllowRewrap(t.Context(), c), fault.Denied)
+	}
+	check := func(want ...custody.RootKeyUse) {
+		t.Helper()
+		got, err := h.RootKeys(t.Context(), admin)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("RootKeys: %v (-want +got):\n%s", err, diff)
+		}
+	}
+	check(custody.RootKeyUse{RootKeyID: old, DataKeys: 2})
+	counted := &countedWrapper{Wrapper: h.wrapper}
+	o := h.options(h.store)
+	o.Wrapper = counted
+	s, err := custody.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ n, wraps int }{{2, 2}, {0, 1}} { // the one finds out which root key wraps
+		counted.wraps = 0
+		if n, err := s.Rewrap(t.Context(), admin); n != want.n || counted.wraps != want.wraps || err != nil {
+			t.Errorf("Rewrap: got %d with %d calls, %v, want %d with %d", n, counted.wraps, err, want.n, want.wraps)
+		}
+	}
+	check(custody.RootKeyUse{RootKeyID: id, DataKeys: 2})
+}
+
+type countedWrapper struct {
+	custody.Wrapper
+	wraps int
+}
+
+func (w *countedWrapper) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) ([]byte, string, error) {
+	w.wraps++
+	return w.Wrapper.Wrap(ctx, plain, aad)
 }

@@ -45,6 +45,7 @@ func (a *API) control() error {
 	a.lifeOperations(skin)
 	a.leaseOperations(skin)
 	a.transferOperations(skin)
+	a.rootOperations(skin)
 	a.requestOperations(skin)
 	a.doctorOperations(skin)
 	a.rejectionOperations(skin)

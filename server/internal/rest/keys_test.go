@@ -329,6 +329,7 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/keys/{name}/versions/{version}/destroy": {"post"}, "/v1/keys/{name}/versions/{version}/destroy/cancel": {"post"},
 		"/v1/keys/{name}/leases": {"get", "post"}, "/v1/keys/{name}/leases/{id}": {"get", "delete"}, "/v1/keys/{name}/leases/{id}/verify": {"post"},
 		"/v1/import-params": {"post"}, "/v1/recipients": {"get", "post"}, "/v1/recipients/{name}": {"delete"},
+		"/v1/kms": {"get"}, "/v1/kms/rewrap": {"post"},
 		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"},
 	}
 	for path, methods := range want {

@@ -74,6 +74,7 @@ func (l Limits) withDefaults() Limits {
 // Options are what [New] needs. The functions are called by many goroutines.
 type Options struct {
 	Keys *custody.Service
+	Root RootKeys // nil means that there are none to show
 
 	// Authenticate returns who holds the token. It takes the same time for
 	// every wrong one.
@@ -126,6 +127,9 @@ func New(o Options) (*API, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Root == nil {
+		o.Root = noRootKeys{}
 	}
 	if o.Diagnose == nil {
 		o.Diagnose = doctor.Diagnose

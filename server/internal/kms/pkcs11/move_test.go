@@ -40,14 +40,14 @@ func (w *interrupted) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) 
 // checkRootKeys checks which providers the data keys of db are wrapped with.
 func checkRootKeys(t *testing.T, db *memory.Store, want ...string) {
 	t.Helper()
-	ids, err := custody.RootKeyIDs(t.Context(), db)
+	uses, err := custody.CountRootKeys(t.Context(), db)
 	check(t, err)
 	var got []string
-	for _, id := range ids {
-		got = append(got, kms.Provider(id))
+	for _, u := range uses {
+		got = append(got, kms.Provider(u.RootKeyID))
 	}
 	if strings.Join(got, ",") != strings.Join(want, ",") {
-		t.Errorf("root keys: got %q, want those of %q", ids, want)
+		t.Errorf("root keys: got %v, want those of %q", uses, want)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestMove(t *testing.T) {
 			}
 			tags[tenant] = tag
 		}
-		_, err = s.Rewrap(t.Context(), admin(access.DefaultTenant))
+		_, err = s.Rewrap(t.Context(), access.Administrator())
 		if (err != nil) != (wantError != "") || err != nil && !strings.Contains(err.Error(), wantError) {
 			t.Fatalf("Rewrap: got %v, want %q", err, wantError)
 		}
@@ -89,7 +89,7 @@ func TestMove(t *testing.T) {
 	use(file, "")
 	checkRootKeys(t, db, "")
 	use(&interrupted{kms.Chain{Primary: token, ByName: both}, 1}, "interrupted")
-	checkRootKeys(t, db, "pkcs11", "")
+	checkRootKeys(t, db, "", "pkcs11")
 	use(kms.Chain{Primary: token, ByName: both}, "") // goes on
 	checkRootKeys(t, db, "pkcs11")
 	use(token, "") // needs the file no more
