@@ -94,6 +94,7 @@ func House() Rules {
 			"server/internal/source":            "decodes secrets as they are kept elsewhere",
 			"server/internal/source/sourcetest": "compares what was read",
 			"server/internal/source/vaultkv":    "sends the token",
+			"server/internal/cluster/redis":     "sends the password",
 			"server/internal/rest":              "reveals keys that were created as exportable",
 			"server":                            "hashes the admin token, writes it to its file and prints it once",
 			"server/servertest":                 "sends the admin token",
@@ -171,6 +172,7 @@ func groups() map[string]Group {
 		"server/internal/source/awssecrets": Adapters,
 		"server/internal/source/gcpsecrets": Adapters,
 		"server/internal/source/vaultkv":    Adapters,
+		"server/internal/cluster/redis":     Adapters,
 		"server/internal/rest":              Adapters,
 		"server/internal/telemetry":         Adapters,
 

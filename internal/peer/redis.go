@@ -192,3 +192,18 @@ func (r *Redis) Socket() string { return filepath.Join(r.dir, "redis.sock") }
 
 // URL returns the URL of the server, without a password.
 func (r *Redis) URL() string { return "redis://" + r.Address() }
+
+// Promote makes a replica a server of its own, as a failover does.
+func (r *Redis) Promote(t testing.TB) {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", r.Address(), startTimeout)
+	check(t, err)
+	defer conn.Close()
+	check(t, conn.SetDeadline(time.Now().Add(startTimeout)))
+	_, err = io.WriteString(conn, "REPLICAOF NO ONE\r\n")
+	check(t, err)
+	var answer [5]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil || string(answer[:]) != "+OK\r\n" {
+		t.Fatalf("promote: got %q, %v", answer, err)
+	}
+}
