@@ -46,6 +46,21 @@ func (s *Service) Apply(ctx context.Context, page []store.Entry) error {
 	return nil
 }
 
+// Refresh shows a key as it is in the store now. It is for callers who seem to
+// know of a change that this node has not heard of yet; who they are and what
+// they may do was decided before. Without such a key the error is of kind
+// [fault.NotFound].
+func (s *Service) Refresh(ctx context.Context, tenant, name string) error {
+	if !ValidName(name) {
+		return noKey(name)
+	}
+	part := s.keys.part(name)
+	part.change.Lock()
+	defer part.change.Unlock()
+	_, err := s.reload(ctx, tenant, name)
+	return wrap(err, "load key %q again", name)
+}
+
 // refresh loads a key from the store, unless the one that is shown is of this
 // process and has the entry seq in it. It reports whether it did.
 func (s *Service) refresh(ctx context.Context, name keyName, seq int64, closed map[string]error) (bool, error) {

@@ -139,6 +139,24 @@ func TestApplyLife(t *testing.T) {
 	}
 }
 
+// A caller who knows more than this node is not told otherwise.
+func TestRefresh(t *testing.T) {
+	h := newHouse(t)
+	f := h.follow(t, nil)
+	wantKind(t, "no such key", f.Refresh(t.Context(), tenant, "a"), fault.NotFound)
+	wantKind(t, "no name", f.Refresh(t.Context(), tenant, "A"), fault.NotFound)
+	h.create(t, "a")
+	h.rotate(t, "a")
+	if err := f.Refresh(t.Context(), tenant, "a"); err != nil {
+		t.Fatalf("Refresh: %v", err)
+	}
+	if k, err := f.Get(tenant, "a"); err != nil || k.Signing != 2 {
+		t.Errorf("Get: got %v, %v", k, err)
+	}
+	f.st.load = fault.New(fault.Unavailable, "away")
+	wantKind(t, "store away", f.Refresh(t.Context(), tenant, "a"), fault.Unavailable)
+}
+
 // Entries that say nothing new cost no call of the store.
 func TestApplyCosts(t *testing.T) {
 	h := newHouse(t)

@@ -122,3 +122,24 @@ func TestStale(t *testing.T) {
 	refused(t, c.do(t, "GET", "/readyz", ""), 503, "unavailable", "nothing was heard")
 	c.must(t, "GET", "/healthz", "")
 }
+
+// Whoever changes a key with what another node told them is not refused since
+// this node has not heard of it yet.
+func TestIfMatchOfAnotherNode(t *testing.T) {
+	c := newCutOff(t)
+	k, err := c.other.Rotate(t.Context(), access.Administrator(), "a", 0, custody.Rotation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, c.do(t, "POST", "/v1/keys/a/rotate", "", "If-Match", `"1"`), 412, "precondition-failed", "has version 2, not 1")
+	c.must(t, "POST", "/v1/keys/a/rotate", "", "If-Match", fmt.Sprintf(`"%d"`, k.ETagVersion))
+	if _, err := c.other.Create(t.Context(), access.Administrator(), custody.CreateKey{Name: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	c.must(t, "POST", "/v1/keys/b/rotate", "", "If-Match", `"1"`)
+	if _, err := c.other.Create(t.Context(), access.Administrator(), custody.CreateKey{Name: "d"}); err != nil {
+		t.Fatal(err)
+	}
+	c.must(t, "DELETE", "/v1/keys/d", "")
+	refused(t, c.do(t, "DELETE", "/v1/keys/none", ""), 404, "not-found", "none")
+}

@@ -248,6 +248,12 @@ func matches(list string, k *custody.Key, weak bool) bool {
 // it must still have then, 0 for any.
 func (a *API) conditional(ctx context.Context, action access.Action, name, ifMatch string) (int64, error) {
 	k, err := a.named(ctx, action, name)
+	if unheard := problemOf(err).Status == http.StatusNotFound; unheard || err == nil && ifMatch != "" && !matches(ifMatch, k, false) {
+		// The caller may know of a change that another node has just made.
+		if a.o.Keys.Refresh(ctx, exchangeOf(ctx).caller.Tenant, name) == nil {
+			k, err = a.named(ctx, action, name)
+		}
+	}
 	if err != nil || ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
 		return 0, err
 	}
