@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sealwright/sealwright/server"
 )
@@ -17,7 +20,8 @@ import (
 // TestMain is also the server process of tests that kill it, and of the
 // benchmark: with the variable set the test binary serves until it is killed.
 // Its value is a data folder, or bare for the handler that ours is compared
-// with.
+// with. SEALWRIGHT_TEST_STORE is its store; SEALWRIGHT_TEST_HASTE makes it give
+// up a database that is away within seconds.
 func TestMain(m *testing.M) {
 	data := os.Getenv("SEALWRIGHT_TEST_SERVE")
 	if data == "" {
@@ -28,21 +32,38 @@ func TestMain(m *testing.M) {
 	if data == "bare" {
 		err = serveBare(ready)
 	} else {
-		err = server.Run(context.Background(), server.Config{Listen: "127.0.0.1:0", Data: data, Ready: ready})
+		c := server.Config{Listen: "127.0.0.1:0", Data: data, Store: os.Getenv("SEALWRIGHT_TEST_STORE"), Ready: ready}
+		if os.Getenv("SEALWRIGHT_TEST_HASTE") != "" {
+			c = server.Hasten(c, hastyCurrent, hastyStale)
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		err = server.Run(ctx, c)
 	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
+
+// What SEALWRIGHT_TEST_HASTE stands for: when a node is no longer sure of what
+// it does not know, and of what it knows.
+const (
+	hastyCurrent = 2 * time.Second
+	hastyStale   = 6 * time.Second
+)
 
 // process is a server in its own process.
 type process struct {
 	*exec.Cmd
-	url string
+	url  string
+	data string
 }
 
 // spawn starts a server in its own process, with its log in a file, and waits
 // until it is ready.
-func spawn(t testing.TB, data string) *process {
+func spawn(t testing.TB, data string, env ...string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -54,7 +75,7 @@ func spawn(t testing.TB, data string) *process {
 	}
 	defer log.Close()
 	p := &process{Cmd: exec.Command(exe)}
-	p.Env = append(os.Environ(), "SEALWRIGHT_TEST_SERVE="+data)
+	p.Env = append(append(os.Environ(), "SEALWRIGHT_TEST_SERVE="+data), env...)
 	p.Stderr = log
 	out, err := p.StdoutPipe()
 	if err != nil {
