@@ -13,29 +13,38 @@ import (
 
 // CreateKey is the body of POST /v1/keys.
 type CreateKey struct {
-	Name       string  `json:"name" doc:"Unique, also after the key was deleted: 1 to 128 of a-z 0-9 . _ -, the first a letter or digit." example:"orders"`
-	KeyID      string  `json:"key_id,omitempty" doc:"The ID that stands in signatures; by default the name." example:"orders"`
-	Algorithm  string  `json:"algorithm,omitempty" doc:"hmac-sha256 (default), hmac-sha384, hmac-sha512, hmac-sha512-256 or hmac-sha3-256." example:"hmac-sha256"`
-	Exportable bool    `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
-	Material   *string `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
-	AllowWeak  bool    `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
-	Purpose    string  `json:"purpose,omitempty" doc:"What the key is for: webhook, api, artifact, event, audit or package; by default everything. It cannot be changed later." example:"webhook"`
-	ImportID   string  `json:"import_id,omitempty" doc:"ID of import parameters, with wrapped instead of material."`
-	Wrapped    *string `json:"wrapped,omitempty" doc:"The secret to import, wrapped with RSA-OAEP, SHA-256, under the public key of the import parameters; padded base64."`
+	Name       string     `json:"name" doc:"Unique, also after the key was deleted: 1 to 128 of a-z 0-9 . _ -, the first a letter or digit." example:"orders"`
+	KeyID      string     `json:"key_id,omitempty" doc:"The ID that stands in signatures; by default the name." example:"orders"`
+	Algorithm  string     `json:"algorithm,omitempty" doc:"hmac-sha256 (default), hmac-sha384, hmac-sha512, hmac-sha512-256 or hmac-sha3-256." example:"hmac-sha256"`
+	Exportable bool       `json:"exportable,omitempty" doc:"Whether reveal may return the secret. It cannot be changed later."`
+	Material   *string    `json:"material,omitempty" doc:"The secret to import, in padded base64; by default the server makes a random one." writeOnly:"true"`
+	AllowWeak  bool       `json:"allow_weak,omitempty" doc:"Import a secret of less than 14 bytes."`
+	Purpose    string     `json:"purpose,omitempty" doc:"What the key is for: webhook, api, artifact, event, audit or package; by default everything. It cannot be changed later." example:"webhook"`
+	Native     *NativeKey `json:"native,omitempty" doc:"Create a native key: its secret never leaves a key service, and it signs digests, in the construction sealwright-native-mac-v1."`
+
+	ImportID string  `json:"import_id,omitempty" doc:"ID of import parameters, with wrapped instead of material."`
+	Wrapped  *string `json:"wrapped,omitempty" doc:"The secret to import, wrapped with RSA-OAEP, SHA-256, under the public key of the import parameters; padded base64."`
+}
+
+// NativeKey names a key that never leaves its key service.
+type NativeKey struct {
+	Provider string `json:"provider,omitempty" doc:"The key service: awskms, gcpkms, transit or pkcs11; by default that of the root key or, for a rotation, that of the version that signs." example:"pkcs11"`
+	Key      string `json:"key,omitempty" maxLength:"512" doc:"As the key service names it: a label (pkcs11), ARN or alias (awskms), resource name of a version (gcpkms), name/version (transit). By default awskms and pkcs11 make one." example:"orders-2026"`
 }
 
 // Key describes a key. It never holds the secret.
 type Key struct {
-	Name       string       `json:"name" example:"orders"`
-	KeyID      string       `json:"key_id" doc:"As it stands in signatures." example:"orders"`
-	Algorithm  string       `json:"algorithm" example:"hmac-sha256"`
-	Exportable bool         `json:"exportable"`
-	Version    int          `json:"version" doc:"The version that signs." example:"1"`
-	CreatedAt  time.Time    `json:"created_at"`
-	Purpose    string       `json:"purpose,omitempty" doc:"What the key may be used for; absent for everything." example:"webhook"`
-	Schedule   *Schedule    `json:"schedule,omitempty" doc:"When the key is rotated by itself."`
-	Versions   []KeyVersion `json:"versions" nullable:"false" doc:"Every version that was ever made, ascending."`
-	Warnings   []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`
+	Name         string       `json:"name" example:"orders"`
+	KeyID        string       `json:"key_id" doc:"As it stands in signatures." example:"orders"`
+	Algorithm    string       `json:"algorithm" example:"hmac-sha256"`
+	Exportable   bool         `json:"exportable"`
+	Version      int          `json:"version" doc:"The version that signs." example:"1"`
+	CreatedAt    time.Time    `json:"created_at"`
+	Purpose      string       `json:"purpose,omitempty" doc:"What the key may be used for; absent for everything." example:"webhook"`
+	Schedule     *Schedule    `json:"schedule,omitempty" doc:"When the key is rotated by itself."`
+	Construction string       `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"What is signed instead of the message, of a native key; absent for an ordinary one."`
+	Versions     []KeyVersion `json:"versions" nullable:"false" doc:"Every version that was ever made, ascending."`
+	Warnings     []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`
 }
 
 // KeyVersion describes one version of a key.
@@ -46,8 +55,9 @@ type KeyVersion struct {
 	NotBefore *time.Time `json:"not_before,omitempty" doc:"First instant at which the version counts; absent for no limit."`
 	NotAfter  *time.Time `json:"not_after,omitempty" doc:"First instant at which the version no longer counts; absent for no limit."`
 	Signs     bool       `json:"signs"`
-	Bytes     int        `json:"bytes" doc:"Length of the secret in bytes; 0 once it is destroyed." example:"32"`
+	Bytes     int        `json:"bytes" doc:"Length of the secret in bytes; 0 once it is destroyed, and of a native key." example:"32"`
 
+	Native      *NativeKey `json:"native,omitempty" doc:"Of a native key: where its secret is. Absent once the version is destroyed."`
 	ActivatedAt *time.Time `json:"activated_at,omitempty" doc:"When it began to sign."`
 	RetiredAt   *time.Time `json:"retired_at,omitempty"`
 	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
@@ -96,13 +106,15 @@ type SignItem struct {
 // Signed is the answer to [Sign], or one result of a batch, which has either
 // Error or everything else.
 type Signed struct {
-	Tag       string     `json:"tag,omitempty"`
-	Encoding  string     `json:"encoding,omitempty" example:"hex"`
-	Key       string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
-	Version   int        `json:"version,omitempty" example:"1"`
-	Algorithm string     `json:"algorithm,omitempty" example:"hmac-sha256"`
-	Signature string     `json:"signature,omitempty" doc:"The tag in the standard form, which names algorithm, key ID and version."`
-	Error     *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not signed."`
+	Tag          string     `json:"tag,omitempty"`
+	Encoding     string     `json:"encoding,omitempty" example:"hex"`
+	Key          string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
+	Version      int        `json:"version,omitempty" example:"1"`
+	Algorithm    string     `json:"algorithm,omitempty" example:"hmac-sha256"`
+	Signature    string     `json:"signature,omitempty" doc:"The tag in the standard form, which names algorithm, key ID and version."`
+	Covers       string     `json:"covers,omitempty" enum:"digest" doc:"Of a native key: the tag is not that of the message, but of a text with its digest."`
+	Construction string     `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"How that text is made."`
+	Error        *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not signed."`
 }
 
 // SignedBatch is the answer to a batch of [Sign].
@@ -136,15 +148,17 @@ type VerifyItem struct {
 // either Error or everything else. Reason and Detail are for the operator: to
 // whoever sent the message, all reasons should look alike.
 type Verdict struct {
-	Valid     bool       `json:"valid"`
-	Reason    string     `json:"reason,omitempty" doc:"Why not: missing-signature, malformed, unknown-key, revoked-key, policy (another algorithm) or wrong-signature." example:"wrong-signature"`
-	Detail    string     `json:"detail,omitempty" doc:"The reason with its place."`
-	Key       string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
-	KeyID     string     `json:"key_id,omitempty" example:"orders"`
-	Version   int        `json:"version,omitempty" doc:"The version that matched; as claimed by the signature if none did." example:"1"`
-	State     string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
-	Algorithm string     `json:"algorithm,omitempty" example:"hmac-sha256"`
-	Error     *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not checked."`
+	Valid        bool       `json:"valid"`
+	Reason       string     `json:"reason,omitempty" doc:"Why not: missing-signature, malformed, unknown-key, revoked-key, policy (another algorithm) or wrong-signature." example:"wrong-signature"`
+	Detail       string     `json:"detail,omitempty" doc:"The reason with its place."`
+	Key          string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
+	KeyID        string     `json:"key_id,omitempty" example:"orders"`
+	Version      int        `json:"version,omitempty" doc:"The version that matched; as claimed by the signature if none did." example:"1"`
+	State        string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
+	Algorithm    string     `json:"algorithm,omitempty" example:"hmac-sha256"`
+	Covers       string     `json:"covers,omitempty" enum:"digest" doc:"As of sign."`
+	Construction string     `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"As of sign."`
+	Error        *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not checked."`
 }
 
 // VerdictBatch is the answer to a batch of [Verify].

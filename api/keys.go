@@ -9,6 +9,7 @@ type RotateKey struct {
 	Grace         *string    `json:"grace,omitempty" doc:"How long the version that signed until now verifies on, such as 72h; by default that of the server, 168h." example:"72h"`
 	At            *time.Time `json:"at,omitempty" doc:"Rotate then instead of now."`
 	RevokeCurrent bool       `json:"revoke_current,omitempty" doc:"The secret is known to others: revoke the version that signed until now, in the same step."`
+	Native        *NativeKey `json:"native,omitempty" doc:"The key of the new version of a native key; by default its key service makes one."`
 	Why           string     `json:"why,omitempty" maxLength:"200" doc:"For the log." example:"leaked in a build log"`
 }
 

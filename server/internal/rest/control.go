@@ -144,6 +144,7 @@ func (s *statusWriter) Write(p []byte) (int, error) {
 
 func (s *statusWriter) WriteHeader(status int) {
 	s.x.op.Status = status
+	tryAgain(s.x.w.Header(), status)
 	s.x.w.WriteHeader(status)
 }
 

@@ -193,6 +193,9 @@ func (a *API) suspects(ctx context.Context, name string, further []string) ([]*c
 		if err != nil {
 			return nil, err
 		}
+		if err := k.RefuseForeign(); err != nil {
+			return nil, err
+		}
 		if !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
@@ -203,7 +206,7 @@ func (a *API) suspects(ctx context.Context, name string, further []string) ([]*c
 			return nil, err
 		}
 		for _, k := range page {
-			if k.Name != name {
+			if k.Name != name && !k.Native() {
 				keys = append(keys, k)
 			}
 		}

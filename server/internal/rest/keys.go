@@ -15,6 +15,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
 // keyInput names a key. Huma skips embedded types that are not exported, so
@@ -56,6 +57,7 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
 		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
 		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil || in.Body.Wrapped != nil, Material: material, Purpose: in.Body.Purpose, AllowWeak: in.Body.AllowWeak,
+		Native: readNative(in.Body.Native),
 	})
 	if err != nil {
 		return nil, a.fails(ctx, err)
@@ -140,8 +142,13 @@ func keyOf(k *custody.Key) api.Key {
 		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable, Purpose: k.Purpose, Schedule: scheduleOf(k.Schedule),
 		Version: k.Signing, CreatedAt: k.CreatedAt.UTC(), Versions: make([]api.KeyVersion, len(k.Versions)),
 	}
+	if k.Native() {
+		out.Construction = kms.Construction
+	}
 	for i, v := range k.Versions {
 		out.Versions[i] = api.KeyVersion{
+			Native: nativeOf(v.Native),
+
 			Version: v.Version, State: string(k.State(v.Version)), CreatedAt: v.CreatedAt.UTC(), Signs: v.Signs, Bytes: v.Bytes,
 			NotBefore: instantOf(v.NotBefore), NotAfter: instantOf(v.NotAfter), ActivatedAt: instantOf(v.ActivatedAt),
 			RetiredAt: instantOf(v.RetiredAt), RevokedAt: instantOf(v.RevokedAt), DestroyAt: instantOf(v.DestroyAt), DestroyedAt: instantOf(v.DestroyedAt),

@@ -63,7 +63,7 @@ func (a *API) rotateKey(ctx context.Context, in *rotateInput) (*keyAnswer, error
 	}
 	var r custody.Rotation
 	if b := in.Body; b != nil {
-		r = custody.Rotation{RevokeCurrent: b.RevokeCurrent, Why: b.Why}
+		r = custody.Rotation{RevokeCurrent: b.RevokeCurrent, Why: b.Why, Native: readNative(b.Native)}
 		if b.At != nil {
 			r.At = *b.At
 		}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -235,7 +236,13 @@ func (x *exchange) signMessage(key *custody.Key, m *message, batchEncoding []byt
 	if err != nil {
 		return err
 	}
-	tag, version, err := key.Sign(x.tag[:0], content)
+	var tag []byte
+	var version int
+	if key.Native() {
+		tag, version, err = key.SignNative(x.r.Context(), sha256.Sum256(content))
+	} else {
+		tag, version, err = key.Sign(x.tag[:0], content)
+	}
 	if err != nil {
 		return err
 	}
@@ -256,7 +263,9 @@ func (x *exchange) signed(key *custody.Key, tag []byte, version int, encoding ca
 	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
 	out = append(out, `","signature":"`...)
 	out = key.Signature(tag, version).Append(out)
-	x.out = append(out, `"}`...)
+	x.out = append(out, '"')
+	x.construction(key)
+	x.out = append(x.out, '}')
 }
 
 // verdict is the result of a verification.
@@ -313,6 +322,9 @@ func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, 
 	c, err := x.readClaim(key, string(m.tag), string(m.signature), m.tag != nil, encoding)
 	if err != nil {
 		return refusal(0, err), nil
+	}
+	if key.Native() {
+		return x.checkNative(key, c, sha256.Sum256(content))
 	}
 	if c.tag != nil {
 		if version, ok := key.Verify(c.tag, 0, content); ok {
@@ -388,5 +400,7 @@ func (x *exchange) conclude(key *custody.Key, v verdict, inBatch bool) {
 		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.version), 10)
 	}
 	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
-	x.out = append(out, `"}`...)
+	x.out = append(out, '"')
+	x.construction(key)
+	x.out = append(x.out, '}')
 }

@@ -78,8 +78,17 @@ func problemOf(err error) *problem {
 func writeProblem(w http.ResponseWriter, p *problem) {
 	w.Header().Set("Content-Type", problemType)
 	w.Header().Set("Cache-Control", "no-store")
+	tryAgain(w.Header(), p.Status)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+}
+
+// tryAgain says with an answer of 503 that it may be tried again in a second, if
+// nothing else is said.
+func tryAgain(h http.Header, status int) {
+	if status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "1")
+	}
 }
 
 func wrongMethod(w http.ResponseWriter, methods []string) error {

@@ -55,6 +55,9 @@ func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Actio
 		return nil, err
 	}
 	x.op.Version = 0
+	if err := a.foreign(ctx, k); err != nil {
+		return nil, err
+	}
 	if k, err = narrow(k, given(in.Purpose), given(in.Context)); err != nil {
 		return nil, a.fails(ctx, err)
 	}

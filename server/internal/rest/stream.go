@@ -27,6 +27,9 @@ func (a *API) signStream(x *exchange, key *custody.Key) error {
 	if err != nil {
 		return err
 	}
+	if key.Native() {
+		return a.signNativeStream(x, key, encoding)
+	}
 	m, err := key.MAC(0)
 	if err != nil {
 		return err
@@ -60,6 +63,9 @@ func (a *API) verifyStream(x *exchange, key *custody.Key) error {
 	}
 	if err != nil {
 		return err
+	}
+	if key.Native() {
+		return a.verifyNativeStream(x, key, c)
 	}
 	candidates, refused, err := a.candidates(key, c)
 	if err != nil {
