@@ -96,7 +96,7 @@ check-tests:
 		echo 'WITHOUT the race detector: it needs cgo and a C compiler'; \
 		$(GO) test -timeout 12m ./...; \
 	fi
-	@if $(CGO); then set -x; $(GO) test -race -tags pkcs11 $(PKCS11); else echo 'WITHOUT PKCS#11: it needs cgo and a C compiler'; fi
+	@if $(CGO); then set -x; $(GO) test -race -tags pkcs11 $(PKCS11) && $(GO) test -race -tags pkcs11 -run SoftHSM ./server; else echo 'WITHOUT PKCS#11: it needs cgo and a C compiler'; fi
 
 # Installs what tests start as real servers. What cannot be installed is named
 # by the test that needs it.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealwright/sealwright/secret"
@@ -23,9 +24,10 @@ import (
 // localProvider is the root key in a file, which has no name in key IDs.
 const localProvider = "local"
 
-// KMSFile says where the root keys are. Provider wraps; the sections of others
-// are needed while there are data keys that they have wrapped. Secrets are
-// named, as env:NAME, file:PATH or cred:NAME.
+// KMSFile says where the root keys and native keys are. Provider wraps; the
+// sections of others are needed while there are data keys that they have
+// wrapped, and for native keys, for which they need no key. Secrets are named,
+// as env:NAME, file:PATH or cred:NAME.
 type KMSFile struct {
 	Provider Setting `yaml:"provider"`
 	Watch    Setting `yaml:"watch"` // how often the provider is tried
@@ -81,6 +83,12 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 		}
 		return v
 	}
+	wraps := func(section string, from Setting) string {
+		if c.provider != section {
+			return s.text("kms."+section+".key", "", from, "")
+		}
+		return need(section, "key", from)
+	}
 	may := func(name string, from Setting) string { return s.text("kms."+name, "", from, "") }
 	secretAt := func(section, name string, from Setting) func() (secret.Bytes, error) {
 		text := need(section, name, from)
@@ -107,16 +115,16 @@ func (s *settings) kms(f KMSFile) kmsConfig {
 	} {
 		c.sections[name] = isThere || c.provider == name
 	}
-	c.aws = awskms.Config{Key: need(awskms.Name, "key", f.AWS.Key), Region: may("awskms.region", f.AWS.Region), Endpoint: may("awskms.endpoint", f.AWS.Endpoint)}
-	c.gcp = gcpkms.Config{Key: need(gcpkms.Name, "key", f.GCP.Key)}
+	c.aws = awskms.Config{Key: wraps(awskms.Name, f.AWS.Key), Region: may("awskms.region", f.AWS.Region), Endpoint: may("awskms.endpoint", f.AWS.Endpoint)}
+	c.gcp = gcpkms.Config{Key: wraps(gcpkms.Name, f.GCP.Key)}
 	c.transit = transit.Config{
-		Address: need(transit.Name, "address", f.Transit.Address), Key: need(transit.Name, "key", f.Transit.Key),
+		Address: need(transit.Name, "address", f.Transit.Address), Key: wraps(transit.Name, f.Transit.Key),
 		Namespace: may("transit.namespace", f.Transit.Namespace), Mount: may("transit.mount", f.Transit.Mount),
 		CAFile: may("transit.ca_file", f.Transit.CAFile), Token: secretAt(transit.Name, "token", f.Transit.Token),
 	}
 	c.pkcs11 = pkcs11.Config{
 		Module: need(pkcs11.Name, "module", f.PKCS11.Module), Token: need(pkcs11.Name, "token", f.PKCS11.Token),
-		Key: need(pkcs11.Name, "key", f.PKCS11.Key),
+		Key: wraps(pkcs11.Name, f.PKCS11.Key),
 	}
 	c.pin = secretAt(pkcs11.Name, "pin", f.PKCS11.PIN)
 	return c
@@ -233,6 +241,8 @@ type rootKeys struct {
 	kms.Chain
 	file  *local.Wrapper // nil if no data key is or will be wrapped by it
 	watch *kms.Watch     // of the primary; nil if that is the file
+
+	mu    sync.Mutex // key services for native keys are opened while the server runs
 	close []func() error
 }
 
@@ -288,7 +298,7 @@ func (r *rootKeys) open(ctx context.Context, c Config, name string, used []strin
 	case gcpkms.Name:
 		w, err := gcpkms.Open(ctx, c.kms.gcp)
 		if err == nil {
-			r.close = append(r.close, w.Close)
+			r.closeLater(w.Close)
 		}
 		return w, err
 	case transit.Name:
@@ -302,7 +312,7 @@ func (r *rootKeys) open(ctx context.Context, c Config, name string, used []strin
 		config.PIN = pin
 		w, err := pkcs11.Open(ctx, config)
 		if err == nil {
-			r.close = append(r.close, w.Close)
+			r.closeLater(w.Close)
 		}
 		return w, err
 	}
@@ -314,6 +324,12 @@ func idsOf(uses []custody.RootKeyUse) []string {
 		ids[i] = u.RootKeyID
 	}
 	return ids
+}
+
+func (r *rootKeys) closeLater(f func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.close = append(r.close, f)
 }
 
 // ofFile returns the IDs of root keys in a file.
@@ -345,6 +361,8 @@ func (r *rootKeys) Wrap(ctx context.Context, plain secret.Bytes, aad []byte) (bl
 
 // Close closes the providers.
 func (r *rootKeys) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var errs []error
 	for _, f := range r.close {
 		errs = append(errs, f())

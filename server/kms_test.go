@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -19,7 +21,8 @@ import (
 )
 
 // keyService answers encrypt and decrypt of a transit engine, and keeps what it
-// encrypted. It is a fake: the adapter has tests of its own.
+// encrypted; and hmac and verify with the key "mac" of one version. It is a fake:
+// the adapter has tests of its own.
 type keyService struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -41,6 +44,8 @@ func (k *keyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Plaintext, Ciphertext string
 		AAD                   string `json:"associated_data"`
+		Input                 []byte
+		HMAC                  string
 	}
 	if k.away || r.Header.Get("X-Vault-Token") != "the-token" || json.NewDecoder(r.Body).Decode(&in) != nil {
 		http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
@@ -53,11 +58,22 @@ func (k *keyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		k.kept[out["ciphertext"]] = [2]string{in.Plaintext, in.AAD}
 	case r.URL.Path == "/v1/transit/decrypt/root" && ok && kept[1] == in.AAD:
 		out["plaintext"] = kept[0]
+	case r.URL.Path == "/v1/transit/hmac/mac/sha2-256":
+		out["hmac"] = tagInTransit(in.Input)
+	case r.URL.Path == "/v1/transit/verify/mac/sha2-256":
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]bool{"valid": in.HMAC == tagInTransit(in.Input)}})
+		return
 	default:
 		http.Error(w, `{"errors":["cipher: message authentication failed"]}`, http.StatusBadRequest)
 		return
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": out})
+}
+
+func tagInTransit(input []byte) string {
+	h := hmac.New(sha256.New, []byte("the secret in the key service"))
+	h.Write(input)
+	return "vault:v1:" + base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
 func (k *keyService) setAway(away bool) {
@@ -308,6 +324,7 @@ func TestKMSConfigRefuses(t *testing.T) {
 	}{
 		{"Provider", "kms:\n  provider: vault\n", []string{`line 2: kms.provider: got "vault", want one of local, awskms, gcpkms, transit, pkcs11`}},
 		{"AWSWithoutKey", "kms:\n  provider: awskms\n", []string{"kms.awskms.key: is missing"}},
+		{"MACsWithoutAddress", "kms:\n  transit:\n    mount: m\n", []string{"transit.address: is missing", "transit.token: is missing"}},
 		{"GCPWithoutKey", "kms:\n  provider: gcpkms\n", []string{"kms.gcpkms.key: is missing"}},
 		{"TransitWithoutAll", "kms:\n  provider: transit\n", []string{"transit.address: is missing", "transit.key: is missing", "transit.token: is missing"}},
 		{"SectionBeside", "kms:\n  pkcs11:\n    key: k\n", []string{"pkcs11.module: is missing", "pkcs11.token: is missing", "pkcs11.pin: is missing"}},

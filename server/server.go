@@ -96,7 +96,9 @@ func openKeys(ctx context.Context, c Config, db database, nodes cluster) (*custo
 	if err != nil {
 		return nil, nil, err
 	}
+	devices, first := root.devices(ctx, c)
 	keys, err := custody.Open(ctx, nodes.options(custody.Options{
+		Devices: devices, FirstDevice: first,
 		Store: db, Wrapper: root, Grace: c.keys.grace, DestroyWait: c.keys.destroyWait, PromoteAfter: c.keys.promoteAfter,
 		Usable: custody.All(root.usable()),
 	}))
