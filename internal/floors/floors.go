@@ -175,6 +175,7 @@ func groups() map[string]Group {
 		"server/internal/cluster/redis":     Adapters,
 		"server/internal/rest":              Adapters,
 		"server/internal/telemetry":         Adapters,
+		"server/internal/journal":           Adapters,
 
 		"cmd/sealwright/internal/client":   Adapters,
 		"cmd/sealwright/internal/delivery": Adapters,
