@@ -24,6 +24,10 @@ func TestNativeKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.setAway(true) // a start does not need it
+	list, err := server.CheckRootKeys(t.Context(), server.Config{Data: data, ConfigFile: file})
+	if err != nil || len(list) != 2 || list[1].Provider != "transit" || list[1].Err != nil || list[1].RootKey != "" {
+		t.Errorf("CheckRootKeys: got %+v, %v, want no root key of transit and no error", list, err)
+	}
 	s := servertest.StartConfig(t, server.Config{Data: data, ConfigFile: file})
 	unavailable := func(what, path, body, want string) {
 		t.Helper()

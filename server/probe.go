@@ -17,13 +17,14 @@ import (
 type RootKeyCheck struct {
 	Provider string        // such as transit
 	Wraps    bool          // it is kms.provider; others only open what they have wrapped
-	RootKey  string        // ID of the root key that it wraps with; empty if it does not work
+	RootKey  string        // ID of the root key that it wraps with; empty if it does not work, or is for native keys alone
 	Took     time.Duration // of the try
 	Err      error         // nil if it works
 }
 
 // CheckRootKeys has every provider of root keys that the configuration names
-// wrap and unwrap something. It opens no store and changes nothing: a root key
+// wrap and unwrap something; one without a root key, which is for native keys,
+// is only opened. It opens no store and changes nothing: a root key
 // file that is missing is an error here. The error is a [ConfigErrors] if the
 // configuration cannot be used; what does not work stands in the list.
 func CheckRootKeys(ctx context.Context, c Config) ([]RootKeyCheck, error) {
@@ -59,6 +60,23 @@ func tryProvider(ctx context.Context, c Config, name string) (keyID string, err 
 	if err != nil {
 		return "", errors.Join(err, r.Close())
 	}
-	keyID, err = kms.Probe(ctx, w)
+	if c.kms.hasRootKey(name) {
+		keyID, err = kms.Probe(ctx, w)
+	}
 	return keyID, errors.Join(err, r.Close())
+}
+
+// hasRootKey reports whether a section names a key that wraps.
+func (c kmsConfig) hasRootKey(name string) bool {
+	switch name {
+	case awskms.Name:
+		return c.aws.Key != ""
+	case gcpkms.Name:
+		return c.gcp.Key != ""
+	case transit.Name:
+		return c.transit.Key != ""
+	case pkcs11.Name:
+		return c.pkcs11.Key != ""
+	}
+	return true
 }

@@ -57,18 +57,29 @@ input that cannot be read.`,
 func (t Tools) create() *cobra.Command {
 	var k api.CreateKey
 	var secretFile string
+	var native nativeFlag
 	var wrap bool
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a key, or import a secret as one",
 		Long: `Create a key of 32 random bytes that never leave the server, or import a secret
-from a file. One final newline of the file is dropped.`,
+from a file. One final newline of the file is dropped.
+
+With --native the secret never leaves a key service or an HSM that the server
+knows: the key signs a digest of the message, in a construction of its own, and
+not under the schemes of others.`,
 		Example: `  sealwright keys create orders
-  sealwright keys create github --secret-file secret.txt`,
+  sealwright keys create github --secret-file secret.txt
+  sealwright keys create payments --native pkcs11
+  sealwright keys create payments --native awskms:alias/payments`,
 		Args: t.OneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k.Name = args[0]
+			var err error
+			if k.Native, err = native.key(cmd); err != nil {
+				return err
+			}
 			if secretFile != "" {
 				material, err := t.Secret(secretFile, cmd.ErrOrStderr())
 				if err != nil {
@@ -85,6 +96,7 @@ from a file. One final newline of the file is dropped.`,
 		},
 	}
 	cmd.Flags().StringVar(&secretFile, "secret-file", "", "`FILE` with a secret to import (default a random one)")
+	native.add(cmd, "`PROVIDER[:KEY]` that has the secret; without a key awskms and pkcs11 make one")
 	cmd.Flags().BoolVar(&wrap, "wrap", false, "wrap the secret under a key of the server, so that who listens on the way does not see it")
 	cmd.Flags().StringVar(&k.KeyID, "key-id", "", "`ID` that stands in signatures (default the name)")
 	cmd.Flags().StringVar(&k.Algorithm, "algorithm", "", "`NAME` of the algorithm (default hmac-sha256)")
@@ -208,7 +220,11 @@ func printKey(w io.Writer, k api.Key) error {
 	if k.Purpose != "" {
 		purpose = ", for " + terminal.Printable(k.Purpose)
 	}
-	fmt.Fprintf(w, "%s: key ID %s, %s%s%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), exportable, purpose)
+	native := ""
+	if k.Construction != "" {
+		native = ", native: signs a digest in the construction " + terminal.Printable(k.Construction)
+	}
+	fmt.Fprintf(w, "%s: key ID %s, %s%s%s%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), exportable, purpose, native)
 	if s := k.Schedule; s != nil {
 		every := ""
 		if s.Every != "" {
@@ -217,14 +233,22 @@ func printKey(w io.Writer, k api.Key) error {
 		fmt.Fprintf(w, "rotates at %s%s\n", instant(s.At), every)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "VERSION\tSTATE\tBYTES\tCREATED\tUNTIL\tLAST USED\tUSES\n")
+	fmt.Fprint(t, "VERSION\tSTATE\tBYTES\tCREATED\tUNTIL\tLAST USED\tUSES")
+	if native != "" {
+		fmt.Fprint(t, "\tKEY SERVICE")
+	}
+	fmt.Fprintln(t)
 	for _, v := range k.Versions {
 		until := v.NotAfter
 		if v.DestroyAt != nil {
 			until = v.DestroyAt
 		}
-		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%d\n",
+		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%d",
 			v.Version, terminal.Printable(v.State), v.Bytes, instant(&v.CreatedAt), instant(until), instant(v.LastUsedAt), v.Uses)
+		if native != "" {
+			fmt.Fprint(t, "\t", deviceKey(v.Native))
+		}
+		fmt.Fprintln(t)
 	}
 	return t.Flush()
 }

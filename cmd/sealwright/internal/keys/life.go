@@ -16,12 +16,14 @@ import (
 func (t Tools) rotate() *cobra.Command {
 	var in api.RotateKey
 	var grace, at string
+	var native nativeFlag
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "Add a version that signs; the one before it verifies for a grace period",
 		Example: `  sealwright keys rotate orders --grace 72h
-  sealwright keys rotate orders --revoke-current --why "leaked in a build log"`,
+  sealwright keys rotate orders --revoke-current --why "leaked in a build log"
+  sealwright keys rotate payments --native transit:payments/2`,
 		Args: t.OneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("grace") {
@@ -29,6 +31,9 @@ func (t Tools) rotate() *cobra.Command {
 			}
 			var err error
 			if in.At, err = parseAt(at); err != nil {
+				return err
+			}
+			if in.Native, err = native.key(cmd); err != nil {
 				return err
 			}
 			done := "rotated"
@@ -40,6 +45,7 @@ func (t Tools) rotate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "`DURATION` for which the old version verifies, such as 72h (default that of the server)")
 	cmd.Flags().StringVar(&at, "at", "", "`TIME` to rotate at, in RFC 3339 (default now)")
+	native.add(cmd, "`PROVIDER[:KEY]` of the new version of a native key (default one that its key service makes)")
 	cmd.Flags().BoolVar(&in.RevokeCurrent, "revoke-current", false, "the secret is known to others: revoke the old version at once")
 	cmd.Flags().StringVar(&in.Why, "why", "", "`TEXT` for the log")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the key as JSON")
