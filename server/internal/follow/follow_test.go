@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,19 +19,32 @@ var errAway = errors.New("away")
 // log is a store that is away when a test wants.
 type log struct {
 	*memory.Store
+	slow time.Duration // of each Tail
+
+	mu    sync.Mutex
 	away  error
-	slow  time.Duration // of each Tail
 	tails int
 }
 
+// set lets a test change what goroutines use.
+func (l *log) set(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+}
+
 func (l *log) Tail(ctx context.Context, after int64, limit int) ([]store.Entry, error) {
-	l.tails++
 	if l.slow > 0 {
 		select {
 		case <-time.After(l.slow):
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tails++
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	if l.away != nil {
 		return nil, l.away
@@ -51,12 +65,15 @@ func (l *log) add(t *testing.T, n int) {
 
 // reader remembers what it has seen, and fails when a test wants.
 type reader struct {
+	mu    sync.Mutex
 	seqs  []int64
 	fail  error
 	calls int
 }
 
 func (r *reader) apply(_ context.Context, page []store.Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.calls++
 	if r.fail != nil {
 		return r.fail
@@ -130,7 +147,7 @@ func TestStoreAway(t *testing.T) {
 		synctest.Wait()
 		heard := loop.Heard()
 		l.add(t, 2)
-		l.away, l.tails = errAway, 0
+		l.set(func() { l.away, l.tails = errAway, 0 })
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if !errors.Is(last, errAway) || len(r.seqs) != 0 || !loop.Heard().Equal(heard) {
@@ -139,7 +156,7 @@ func TestStoreAway(t *testing.T) {
 		if l.tails < 29 || l.tails > 40 { // every 2 s, more often in the beginning
 			t.Errorf("looked %d times in a minute", l.tails)
 		}
-		l.away = nil
+		l.set(func() { l.away = nil })
 		time.Sleep(follow.MaxPause)
 		synctest.Wait()
 		if last != nil || !slices.Equal(r.seqs, upTo(1, 2)) {
@@ -194,7 +211,9 @@ func TestApplyFails(t *testing.T) {
 		if loop.Seq() != 0 || !loop.Heard().Equal(heard) {
 			t.Errorf("got seq %d, heard %v later, want nothing", loop.Seq(), loop.Heard().Sub(heard))
 		}
+		second.mu.Lock()
 		second.fail = nil
+		second.mu.Unlock()
 		l.add(t, 1)
 		time.Sleep(follow.MaxPause)
 		synctest.Wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,8 @@ type members struct {
 func newMembers() *members { return &members{log: log{Store: memory.New()}} }
 
 func (m *members) Beat(ctx context.Context, n store.Node) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.beats++
 	if m.onBeat != nil {
 		m.onBeat()
@@ -36,6 +39,8 @@ func (m *members) Beat(ctx context.Context, n store.Node) error {
 }
 
 func (m *members) Nodes(ctx context.Context) ([]store.Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.silent != nil {
 		return nil, m.silent
 	}
@@ -116,11 +121,11 @@ func TestCatchUpAfterTheFirstBeat(t *testing.T) {
 func TestJoinFails(t *testing.T) {
 	m := newMembers()
 	n := join(t, m)
-	m.away = errAway
+	m.set(func() { m.away = errAway })
 	if err := n.CatchUp(t.Context()); !errors.Is(err, errAway) {
 		t.Errorf("CatchUp without a log: got %v", err)
 	}
-	m.silent = errAway
+	m.set(func() { m.silent = errAway })
 	if err := n.CatchUp(t.Context()); !errors.Is(err, errAway) {
 		t.Errorf("CatchUp without a beat: got %v", err)
 	}
@@ -138,10 +143,10 @@ func TestBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMembers()
 		n := join(t, m)
-		awaited := false
-		n.About, n.Awaited = "host, process 1", func() bool { return awaited }
+		var awaited atomic.Bool
+		n.About, n.Awaited = "host, process 1", awaited.Load
 		defer run(t, n)()
-		m.beats = 0
+		m.set(func() { m.beats = 0 })
 		pass(time.Minute)
 		if m.beats != 30 {
 			t.Errorf("got %d beats in a minute, want 30", m.beats)
@@ -158,12 +163,12 @@ func TestBeats(t *testing.T) {
 		if pass(follow.DefaultEvery); seq() != 0 {
 			t.Errorf("nobody waits: got seq %d", seq())
 		}
-		awaited = true
+		awaited.Store(true)
 		m.add(t, 1)
 		if pass(follow.DefaultEvery); seq() != 2 {
 			t.Errorf("others wait: got seq %d, want 2", seq())
 		}
-		m.beats = 0
+		m.set(func() { m.beats = 0 })
 		if pass(4 * follow.DefaultEvery); m.beats > 1 {
 			t.Errorf("nothing new: got %d beats in a second", m.beats)
 		}
@@ -197,10 +202,10 @@ func TestCutOff(t *testing.T) {
 				defer run(t, n)()
 				pass(10 * follow.BeatEvery)
 				if tt.deaf {
-					m.away = errAway
+					m.set(func() { m.away = errAway })
 				}
 				if tt.mute {
-					m.silent = errAway
+					m.set(func() { m.silent = errAway })
 				}
 				pass(follow.DefaultCurrent - 2*follow.BeatEvery)
 				wantState(t, "before the limit", n, follow.Current)
@@ -214,9 +219,9 @@ func TestCutOff(t *testing.T) {
 				} else {
 					wantState(t, "after the second limit", n, follow.CutOff)
 				}
-				m.silent = nil
+				m.set(func() { m.silent = nil })
 				pass(follow.BeatEvery)
-				m.away = nil
+				m.set(func() { m.away = nil })
 				pass(2 * follow.BeatEvery)
 				wantState(t, "afterwards", n, follow.Current)
 				if !slices.Equal(reports, tt.wantReports) {
@@ -234,14 +239,14 @@ func TestSeenAgain(t *testing.T) {
 		m := newMembers()
 		n := join(t, m)
 		defer run(t, n)()
-		m.silent = errAway
+		m.set(func() { m.silent = errAway })
 		pass(store.Live)
-		m.away = errAway
+		m.set(func() { m.away = errAway })
 		pass(time.Second)
-		m.silent = nil
+		m.set(func() { m.silent = nil })
 		pass(2 * follow.BeatEvery)
 		wantState(t, "seen, before a look", n, follow.CutOff)
-		m.away = nil
+		m.set(func() { m.away = nil })
 		pass(follow.MaxPause)
 		wantState(t, "seen, after a look", n, follow.Current)
 	})
@@ -254,7 +259,7 @@ func TestLimits(t *testing.T) {
 		n := join(t, m)
 		n.CurrentFor, n.StaleAfter = 5*time.Second, time.Minute
 		defer run(t, n)()
-		m.away = errAway
+		m.set(func() { m.away = errAway })
 		pass(5 * time.Second)
 		wantState(t, "after 5 s", n, follow.CutOff)
 		pass(55 * time.Second)
@@ -297,7 +302,7 @@ func TestApplied(t *testing.T) {
 		if head, err := n.Head(t.Context()); err != nil || head != 3 {
 			t.Errorf("Head: got %d, %v", head, err)
 		}
-		m.silent = errAway
+		m.set(func() { m.silent = errAway })
 		if _, err := n.Applied(t.Context()); !errors.Is(err, errAway) {
 			t.Errorf("got %v", err)
 		}
