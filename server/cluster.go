@@ -118,6 +118,14 @@ func (c cluster) report(log *slog.Logger, s follow.State, err error) {
 	}
 }
 
+// followed is for the metrics.
+func (c cluster) followed() func() (int64, time.Time) {
+	if c.node == nil {
+		return nil
+	}
+	return func() (int64, time.Time) { return c.node.Loop.Seq(), c.node.Loop.Heard() }
+}
+
 // notice says that this node is cut off; it is empty while nothing is wrong.
 func (c cluster) notice() string {
 	if c.node == nil {

@@ -120,7 +120,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	recorder := telemetry.New(telemetry.Options{
-		Output: c.Stderr, Level: c.level(), Text: c.text(), Version: c.Version, Keys: keys.Count,
+		Output: c.Stderr, Level: c.level(), Text: c.text(), Version: c.Version, Keys: keys.Count, Followed: nodes.followed(),
 	})
 	defer func() { _ = recorder.Flush() }() // there is nobody left to tell
 	log := recorder.Log()

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -64,6 +65,13 @@ func newMetrics(o Options) *metrics {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sealwright_keys", Help: "Keys that exist, without deleted ones.",
 		}, func() float64 { return float64(o.Keys()) }))
+	}
+	if o.Followed != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sealwright_log_applied_seq", Help: "Number of the last entry of the database's log that this node has applied.",
+		}, func() float64 { seq, _ := o.Followed(); return float64(seq) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sealwright_log_age_seconds", Help: "Time since this node had applied everything in the database's log.",
+		}, func() float64 { _, heard := o.Followed(); return time.Since(heard).Seconds() }))
 	}
 	for i, result := range []string{"valid", "invalid", "failed"} {
 		m.items[i] = items.WithLabelValues(result)

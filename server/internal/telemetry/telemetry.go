@@ -49,6 +49,11 @@ type Options struct {
 	Text    bool       // key=value instead of JSON
 	Version string     // of the program, for the metrics
 	Keys    func() int // number of keys, for the metrics; nil means none
+
+	// Followed returns the seq of the last change of other nodes that is applied,
+	// and the time up to which nothing is missing, for the metrics; nil means
+	// that there are no other nodes.
+	Followed func() (seq int64, heard time.Time)
 }
 
 // Recorder writes the log and counts. It may be used by many goroutines.

@@ -270,7 +270,8 @@ func metrics(t *testing.T, r *telemetry.Recorder) string {
 }
 
 func TestMetrics(t *testing.T) {
-	r := telemetry.New(telemetry.Options{Version: "1.2.3", Keys: func() int { return 7 }})
+	r := telemetry.New(telemetry.Options{Version: "1.2.3", Keys: func() int { return 7 },
+		Followed: func() (int64, time.Time) { return 12, time.Now().Add(-90 * time.Minute) }})
 	r.Record(signed)
 	r.Record(signed)
 	batch := signed
@@ -289,7 +290,7 @@ func TestMetrics(t *testing.T) {
 		`sealwright_batch_items_total{result="failed"} 1`,
 		`sealwright_message_bytes_total 3072`,
 		`sealwright_build_info{version="1.2.3"} 1`,
-		`sealwright_keys 7`,
+		`sealwright_keys 7`, `sealwright_log_applied_seq 12`, `sealwright_log_age_seconds 54`,
 		`go_goroutines`, `process_open_fds`,
 	} {
 		if !strings.Contains(got, want) {
