@@ -5,9 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
@@ -44,6 +48,35 @@ func TestDigestText(t *testing.T) {
 
 // vector is the tag of docs/design/native-mac.md.
 const vector = "3cf8b988f97247f187a3b73bdac527629916784ec4b0fcc1acaac5e5a1199438"
+
+// TestDocument runs the commands of docs/design/native-mac.md with the real
+// OpenSSL: they print the tag that stands below them.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/design/native-mac.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```sh\n")
+	commands, rest, ok := strings.Cut(rest, "```\n")
+	if !ok || !strings.Contains(rest, vector) {
+		t.Fatalf("the page has no commands, or not the tag %s below them", vector)
+	}
+	if _, err := exec.LookPath("openssl"); err != nil {
+		peer.Missing(t, "needs openssl")
+	}
+	out, err := exec.Command("sh", "-ec", commands).CombinedOutput()
+	if got := strings.TrimSpace(string(out)); got != vector || err != nil {
+		t.Errorf("the commands print %s, %v, want %s", got, err, vector)
+	}
+	tag, err := hex.DecodeString(vector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := api.Signature{Algorithm: mac.SHA256, Native: true, Tag: tag, KeyID: "orders", Version: 1}.String()
+	if !strings.Contains(string(text), form) {
+		t.Errorf("the page does not have %s", form)
+	}
+}
 
 // TestDigestLimits has texts at the limit of AWS, and names that would move
 // the border of a line.
