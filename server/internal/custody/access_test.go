@@ -26,8 +26,12 @@ var operationsByAction = []struct {
 		_, err := h.Create(ctx, c, custody.CreateKey{Name: "new", Imported: true, Material: secret.Random(32)})
 		return err
 	}},
-	{"UnwrapImport", access.KeyImport, func(ctx context.Context, h *house, c access.Caller) error {
-		_, err := h.UnwrapImport(ctx, c, "none", nil)
+	{"OfferImport", access.KeyImport, func(ctx context.Context, h *house, c access.Caller) error {
+		_, err := h.OfferImport(ctx, c)
+		return err
+	}},
+	{"OpenImport", access.KeyImport, func(ctx context.Context, h *house, c access.Caller) error {
+		_, err := h.OpenImport(ctx, c, "none", nil)
 		return err
 	}},
 	{"Find", access.KeySign, func(_ context.Context, h *house, c access.Caller) error {

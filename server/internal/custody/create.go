@@ -55,6 +55,8 @@ type CreateKey struct {
 	// [MaxReadEvery]; Version and ChangedAt are filled in. There must be no
 	// Material beside it.
 	Source *Source
+
+	Offer *OpenOffer // with which Material came, used up by the commit; nil means none
 }
 
 // check returns the algorithm, or an error of kind [fault.Invalid].
@@ -121,8 +123,9 @@ func generatedSize(a mac.Algorithm) int {
 
 // Create makes a key in the tenant of caller, with one version. The error is
 // of kind [fault.Invalid], [fault.Denied], [fault.Conflict] if the name is
-// taken, also by a deleted key, or [fault.Unavailable] if its source is away,
-// also if the key service of a native key has no such key.
+// taken, also by a deleted key, [fault.NotFound] if the offer of an import was
+// used by somebody else, or [fault.Unavailable] if its source is away, also if
+// the key service of a native key has no such key.
 func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey) (*Key, error) {
 	algorithm, err := in.check()
 	if err != nil {
@@ -161,7 +164,10 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 		switch _, err := s.reload(ctx, caller.Tenant, in.Name); fault.KindOf(err) {
 		case 0:
 			return nil, native.unused(nil, taken)
-		case fault.NotFound: // somebody else made the data key of the tenant
+		case fault.NotFound: // somebody else made the data key of the tenant, or used the offer up
+			if err := s.stands(ctx, in.Offer); err != nil {
+				return nil, native.unused(nil, wrap(err, "create key %q", in.Name))
+			}
 		default:
 			return nil, native.unused(nil, wrap(err, "create key %q", in.Name))
 		}
@@ -208,6 +214,9 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	}
 	if from != nil {
 		about["provider"], about["name"], about["source_version"] = from.Provider, from.Name, from.Version
+	}
+	if err := in.Offer.addTo(&c, about); err != nil {
+		return nil, err
 	}
 	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, about))
 }

@@ -15,6 +15,7 @@ package custody
 import (
 	"cmp"
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -71,6 +72,10 @@ type Options struct {
 
 	Grace       time.Duration // how long a replaced version verifies; 0 means [DefaultGrace]
 	DestroyWait time.Duration // between the two steps of a destruction; 0 means [DefaultDestroyWait]
+
+	// ImportKey makes an RSA key of 4,096 bits for an import; nil means a random
+	// one. It is called by up to MaxMaking goroutines.
+	ImportKey func() (*rsa.PrivateKey, error)
 
 	// Uses keeps how often versions were used; nil means Store, if it can, and
 	// otherwise that they are forgotten with the process.
@@ -132,9 +137,11 @@ type Service struct {
 	again  time.Time            // when unread keys are tried again
 	unread map[keyName]struct{} // guarded by mu
 
+	importKey func() (*rsa.PrivateKey, error)
+	making    chan struct{} // has one element for each key for an import that is being made
+
 	mu       sync.Mutex
 	dataKeys map[string]*dataKey // by tenant
-	offers   map[string]offer    // by ID
 }
 
 // Open loads and decrypts every key of the store. It changes nothing there: a
@@ -145,7 +152,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, fault.New(fault.Internal, "custody has no store or no wrapper")
 	}
 	s := &Service{
-		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, offers: map[string]offer{},
+		store: o.Store, wrapper: o.Wrapper, now: o.Now, keys: newSnapshot(), dataKeys: map[string]*dataKey{}, importKey: o.ImportKey, making: make(chan struct{}, MaxMaking),
 		unread: map[keyName]struct{}{},
 		usable: o.Usable, current: o.Current, nodes: o.Nodes, uses: o.Uses, leases: o.Leases, promoteAfter: cmp.Or(o.PromoteAfter, DefaultPromote),
 		devices: devices{byName: o.Devices, first: o.FirstDevice}, turn: rand.N(deviceTurns), readSource: o.ReadSource, rand: o.Rand,
@@ -153,6 +160,9 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.importKey == nil {
+		s.importKey = newImportKey
 	}
 	if s.rand == nil {
 		s.rand = rand.Float64

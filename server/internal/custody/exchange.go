@@ -2,7 +2,6 @@ package custody
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -17,11 +16,8 @@ import (
 	"github.com/sealwright/sealwright/server/internal/store"
 )
 
-// Bounds of imports and exports.
+// Bounds of exports.
 const (
-	ImportTTL     = 15 * time.Minute // how long a key of [Service.OfferImport] is good for
-	maxImports    = 16               // offers at a time
-	importBits    = 4096
 	minRecipient  = 3072 // bits of a recipient's key
 	maxRecipient  = 8192
 	maxPEM        = 16 << 10
@@ -29,94 +25,6 @@ const (
 
 	recipientFormat = 1
 )
-
-// ImportOffer is a public key under which one secret can be sent.
-type ImportOffer struct {
-	ID        string
-	PublicKey string // PEM, SubjectPublicKeyInfo, RSA of 4,096 bits
-	ExpiresAt time.Time
-}
-
-// offer is the private part of an ImportOffer. It is in memory only.
-type offer struct {
-	tenant  string
-	expires time.Time
-	key     *rsa.PrivateKey
-}
-
-// OfferImport makes an RSA key pair for one import within [ImportTTL]: the
-// client wraps a secret of up to 446 bytes with RSA-OAEP, SHA-256 and no label.
-// The private key never leaves this process, and ends with it. More than 16
-// offers at a time are of kind [fault.Unavailable].
-func (s *Service) OfferImport(ctx context.Context, caller access.Caller) (ImportOffer, error) {
-	if err := s.allowSome(ctx, caller, access.KeyImport); err != nil {
-		return ImportOffer{}, err
-	}
-	if err := s.roomForImport(); err != nil {
-		return ImportOffer{}, err // before the work
-	}
-	key, err := rsa.GenerateKey(rand.Reader, importBits)
-	if err != nil {
-		return ImportOffer{}, fault.New(fault.Internal, "make a key for an import").Because(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return ImportOffer{}, fault.New(fault.Internal, "make a key for an import").Because(err)
-	}
-	if err := s.roomForImport(); err != nil {
-		return ImportOffer{}, err
-	}
-	o := ImportOffer{
-		ID: newID(), ExpiresAt: s.instant().Add(ImportTTL),
-		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offers[o.ID] = offer{tenant: caller.Tenant, expires: o.ExpiresAt, key: key}
-	return o, nil
-}
-
-// roomForImport forgets what has expired.
-func (s *Service) roomForImport() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	for id, o := range s.offers {
-		if !now.Before(o.expires) {
-			delete(s.offers, id)
-		}
-	}
-	if n := len(s.offers); n >= maxImports {
-		return fault.New(fault.Unavailable, "%d imports are under way, wait until one has ended", n)
-	}
-	return nil
-}
-
-// UnwrapImport returns the secret that was wrapped under an offer, which is
-// used up by that, also if it does not open: a key that can be asked twice
-// could be asked a million times. An offer that is unknown, expired or used is
-// of kind [fault.NotFound], a text that does not open of kind [fault.Invalid].
-func (s *Service) UnwrapImport(ctx context.Context, caller access.Caller, id string, wrapped []byte) (secret.Bytes, error) {
-	if err := s.allowSome(ctx, caller, access.KeyImport); err != nil {
-		return secret.Bytes{}, err
-	}
-	s.mu.Lock()
-	o, ok := s.offers[id]
-	ok = ok && o.tenant == caller.Tenant
-	if ok {
-		delete(s.offers, id)
-	}
-	s.mu.Unlock()
-	if !ok || !s.now().Before(o.expires) {
-		return secret.Bytes{}, fault.New(fault.NotFound, "no such import: it has expired, was used, or began at another node or before a restart")
-	}
-	plain, err := o.key.Decrypt(nil, wrapped, &rsa.OAEPOptions{Hash: crypto.SHA256})
-	if err != nil {
-		return secret.Bytes{}, fault.New(fault.Invalid, "wrapped: does not open; it must be RSA-OAEP with SHA-256 and no label, under the key of this import")
-	}
-	defer clear(plain)
-	return secret.New(plain), nil
-}
 
 // Recipient is somebody to whom keys may be sent.
 type Recipient struct {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -88,81 +87,6 @@ func TestExportOpensWithOpenSSL(t *testing.T) {
 			t.Errorf("context %q: openssl opens another secret", context)
 		}
 	}
-}
-
-// A client wraps an import with openssl alone.
-func TestImportWrappedByOpenSSL(t *testing.T) {
-	dir, run := openssl(t)
-	h := newHouse(t)
-	o, err := h.OfferImport(t.Context(), admin)
-	if err != nil {
-		t.Fatalf("OfferImport: %v", err)
-	}
-	write(t, dir, "import.pub", []byte(o.PublicKey))
-	write(t, dir, "secret.bin", []byte("a secret of another system"))
-	run("pkeyutl", "-encrypt", "-pubin", "-inkey", "import.pub", "-in", "secret.bin", "-out", "wrapped.bin",
-		"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256")
-	s, err := h.UnwrapImport(t.Context(), admin, o.ID, read(t, dir, "wrapped.bin"))
-	if err != nil || string(s.Expose()) != "a secret of another system" {
-		t.Errorf("UnwrapImport: got %d bytes, %v", s.Len(), err)
-	}
-}
-
-// wrapFor wraps a secret as a client does.
-func wrapFor(t *testing.T, o custody.ImportOffer, s string) []byte {
-	t.Helper()
-	block, _ := pem.Decode([]byte(o.PublicKey))
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bits := key.(*rsa.PublicKey).N.BitLen(); bits != 4096 {
-		t.Errorf("the key has %d bits, want 4096", bits)
-	}
-	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, key.(*rsa.PublicKey), []byte(s), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wrapped
-}
-
-func (h *house) offer(t *testing.T) custody.ImportOffer {
-	t.Helper()
-	o, err := h.OfferImport(t.Context(), admin)
-	if err != nil {
-		t.Fatalf("OfferImport: %v", err)
-	}
-	return o
-}
-
-func TestImportOnce(t *testing.T) {
-	h := newHouse(t)
-	ctx := t.Context()
-	o := h.offer(t)
-	wrapped := wrapFor(t, o, "a secret")
-	_, err := h.UnwrapImport(ctx, other, o.ID, wrapped)
-	wantKind(t, "by another tenant", err, fault.NotFound)
-	_, err = h.UnwrapImport(ctx, access.Caller{ID: "c", Tenant: tenant}, o.ID, wrapped)
-	wantKind(t, "without role", err, fault.Denied)
-	if s, err := h.UnwrapImport(ctx, admin, o.ID, wrapped); err != nil || string(s.Expose()) != "a secret" {
-		t.Errorf("UnwrapImport: got %d bytes, %v", s.Len(), err)
-	}
-	_, err = h.UnwrapImport(ctx, admin, o.ID, wrapped)
-	wantKind(t, "a second time", err, fault.NotFound)
-
-	o = h.offer(t)
-	good := wrapFor(t, o, "a secret")
-	bad := bytes.Clone(good)
-	bad[100] ^= 1
-	_, err = h.UnwrapImport(ctx, admin, o.ID, bad)
-	wantKind(t, "changed on the way", err, fault.Invalid)
-	_, err = h.UnwrapImport(ctx, admin, o.ID, good)
-	wantKind(t, "after a wrong one", err, fault.NotFound)
-
-	o = h.offer(t)
-	h.now = o.ExpiresAt
-	_, err = h.UnwrapImport(ctx, admin, o.ID, wrapFor(t, o, "a secret"))
-	wantKind(t, "expired", err, fault.NotFound)
 }
 
 // pemOf returns a public key of this size.

@@ -50,20 +50,20 @@ func (a *API) keyOperations(skin huma.API) {
 func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (*keyAnswer, error) {
 	x := exchangeOf(ctx)
 	x.op.Key = loggableKey(in.Body.Name)
-	material, err := a.materialOf(ctx, &in.Body)
+	given, err := a.materialOf(ctx, &in.Body)
 	if err != nil {
 		return nil, err
 	}
 	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
 		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
-		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil || in.Body.Wrapped != nil, Material: material, Purpose: in.Body.Purpose, AllowWeak: in.Body.AllowWeak,
-		Native: readNative(in.Body.Native),
+		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil || in.Body.Wrapped != nil, Material: given.Material, Purpose: in.Body.Purpose, AllowWeak: in.Body.AllowWeak,
+		Offer: given.Offer, Native: readNative(in.Body.Native),
 	})
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
 	answer := x.describe(k)
-	if answer.Body.Warnings = a.weaknesses(material); len(answer.Body.Warnings) > 0 {
+	if answer.Body.Warnings = a.weaknesses(given.Material); len(answer.Body.Warnings) > 0 {
 		a.o.Log.Warn("imported a weak secret", "key", k.Name, "request_id", x.op.RequestID, "why", strings.Join(answer.Body.Warnings, "; "))
 	}
 	answer.Location = "/v1/keys/" + k.Name
@@ -71,22 +71,23 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 }
 
 // materialOf returns the secret to import, given in clear or wrapped.
-func (a *API) materialOf(ctx context.Context, in *api.CreateKey) (secret.Bytes, error) {
+func (a *API) materialOf(ctx context.Context, in *api.CreateKey) (custody.Import, error) {
 	switch {
 	case in.Wrapped == nil && in.ImportID == "":
-		return readMaterial(in.Material)
+		material, err := readMaterial(in.Material)
+		return custody.Import{Material: material}, err
 	case in.Wrapped == nil || in.ImportID == "" || in.Material != nil:
-		return secret.Bytes{}, problemOf(invalid("body", "want either material, or both import_id and wrapped"))
+		return custody.Import{}, problemOf(invalid("body", "want either material, or both import_id and wrapped"))
 	}
 	wrapped, err := canon.Base64.DecodeString(*in.Wrapped)
 	if err != nil {
-		return secret.Bytes{}, problemOf(invalid("body.wrapped", "not padded base64"))
+		return custody.Import{}, problemOf(invalid("body.wrapped", "not padded base64"))
 	}
-	s, err := a.o.Keys.UnwrapImport(ctx, exchangeOf(ctx).caller, in.ImportID, wrapped)
+	given, err := a.o.Keys.OpenImport(ctx, exchangeOf(ctx).caller, in.ImportID, wrapped)
 	if err != nil {
-		return s, a.fails(ctx, err)
+		return given, a.fails(ctx, err)
 	}
-	return s, nil
+	return given, nil
 }
 
 // readMaterial decodes a secret to import. Nothing given means a random one; an

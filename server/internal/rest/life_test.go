@@ -10,13 +10,19 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/rest"
+	"github.com/sealwright/sealwright/server/internal/store/memory"
 )
 
 // verify asks about a tag of jefeText.
@@ -264,6 +270,28 @@ func TestLeases(t *testing.T) {
 	refused(t, f.do(t, "GET", "/v1/keys/a/leases?cursor="+second.ID, ""), 422, "invalid", "cursor")
 	refused(t, f.do(t, "GET", "/v1/keys/a/leases?limit=1000", ""), 422, "invalid", "query.limit")
 	refused(t, f.do(t, "GET", "/v1/keys/none/leases", ""), 404, "not-found", "none")
+}
+
+// Offers beyond the bound are refused with a time to try again.
+func TestImportsAtATime(t *testing.T) {
+	made := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 4096) })
+	f := start(t, func(o *rest.Options) {
+		root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Keys, err = custody.Open(t.Context(), custody.Options{Store: memory.New(), Wrapper: root, ImportKey: made}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range custody.MaxImports {
+		f.must(t, "POST", "/v1/import-params", "")
+	}
+	a := f.do(t, "POST", "/v1/import-params", "")
+	refused(t, a, 503, "unavailable", "16 imports are under way")
+	if got := a.header.Get("Retry-After"); got != "5" {
+		t.Errorf("Retry-After: got %q, want 5", got)
+	}
 }
 
 func TestTransfer(t *testing.T) {

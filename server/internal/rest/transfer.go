@@ -9,6 +9,7 @@ import (
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // transferOperations registers how secrets come in and go out wrapped.
@@ -23,6 +24,9 @@ func (a *API) transferOperations(skin huma.API) {
 
 func (a *API) importParams(ctx context.Context, _ *struct{}) (*struct{ Body api.ImportParams }, error) {
 	o, err := a.o.Keys.OfferImport(ctx, exchangeOf(ctx).caller)
+	if fault.KindOf(err) == fault.Unavailable {
+		exchangeOf(ctx).w.Header().Set("Retry-After", "5") // seconds: making a key takes some
+	}
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
