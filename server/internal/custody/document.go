@@ -22,8 +22,8 @@ const (
 	dataKeyFormat = 1
 )
 
-// keyDoc is format 3 of a record of kind key. Format 2 has no native keys, and
-// is written as long as it will do. Format 1 has no states, purpose and
+// keyDoc is format 3 of a record of kind key. Format 2 has no native keys and
+// no sources, and is written as long as it will do. Format 1 has no states, purpose and
 // schedule: its signing version is active, the others verify without end.
 type keyDoc struct {
 	Name       string       `json:"name"`
@@ -127,7 +127,7 @@ func (d keyDoc) check(name string, a mac.Algorithm) error {
 
 // format returns the oldest format that can hold d.
 func (d *keyDoc) format() int {
-	if d.Native {
+	if d.Native || d.Source != nil {
 		return keyFormat
 	}
 	return keyFormat - 1

@@ -211,6 +211,8 @@ func (e *edit) checkNative(d *devices, r Rotation) error {
 		return fault.New(fault.Invalid, "native: key %q is not native, and does not become so", e.doc.Name)
 	case r.Native != nil && !r.At.IsZero():
 		return fault.New(fault.Invalid, "native: a scheduled rotation makes its key then, leave at or native out")
+	case r.Native != nil && r.RevokeCurrent && e.doc.pending() != nil:
+		return fault.New(fault.Invalid, "native: version %d of key %q is pending and takes over, leave native out", e.doc.pending().Version, e.doc.Name)
 	case r.Native != nil:
 		return r.Native.check()
 	case !r.At.IsZero():

@@ -468,6 +468,65 @@ func TestNativeSchedule(t *testing.T) {
 	}
 }
 
+// TestNativeNodes has two nodes: what one does with a native key the other
+// follows, and the later one makes no key for a rotation that was made.
+func TestNativeNodes(t *testing.T) {
+	h, maker, _ := newNativeHouse(t)
+	one := h.follow(t, func(o *custody.Options) { o.Nodes = &nodes{have: true} })
+	two := h.follow(t, func(o *custody.Options) { o.Nodes = &nodes{have: true} })
+	if _, err := one.Create(t.Context(), admin, custody.CreateKey{Name: "a", Native: &custody.NativeKey{Key: "a-1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.SetSchedule(t.Context(), admin, "a", 0, &custody.Schedule{Every: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	h.now = h.now.Add(time.Hour)
+	for range 12 { // seconds, of which each node waits for some of the first 10
+		for _, f := range []*follower{one, two} {
+			if err := errors.Join(f.apply(t, h), f.Step(t.Context())); err != nil {
+				t.Errorf("Step: %v", err)
+			}
+		}
+		h.now = h.now.Add(time.Second)
+	}
+	if len(maker.labels) != 1 {
+		t.Errorf("made %q, want one key", maker.labels)
+	}
+	var tags [][]byte
+	for _, f := range []*follower{one, two} {
+		if err := f.apply(t, h); err != nil {
+			t.Fatal(err)
+		}
+		k, err := f.Get(tenant, "a")
+		if err != nil || k.Signing != 2 {
+			t.Fatalf("got version %d, %v, want 2", k.Signing, err)
+		}
+		tags = append(tags, signNative(t, k))
+	}
+	k, err := one.Get(tenant, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNative(t, "a tag of the other node", k, tags[1], 2)
+}
+
+// TestNativeEmergency revokes while a rotation is half finished: the version
+// that is pending takes over, and no other key is wanted.
+func TestNativeEmergency(t *testing.T) {
+	h, maker, _ := newNativeHouse(t)
+	h.with(t, func(o *custody.Options) { o.Nodes = &nodes{} })
+	h.native(t, "a", custody.NativeKey{Key: "a-1"})
+	h.rotate(t, "a")
+	r := custody.Rotation{RevokeCurrent: true, Native: &custody.NativeKey{Key: "a-2"}}
+	if _, err := h.Rotate(t.Context(), admin, "a", 0, r); fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.Public(err), "version 2") {
+		t.Errorf("Rotate with a key: got %v", err)
+	}
+	k, err := h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{RevokeCurrent: true})
+	if err != nil || k.Signing != 2 || len(maker.labels) != 1 {
+		t.Errorf("Rotate: got version %d, %v and made %q, want 2 and one key", k.Signing, err, maker.labels)
+	}
+}
+
 // TestNativeBroken breaks the commit of a native key in both ways.
 func TestNativeBroken(t *testing.T) {
 	for _, apply := range []bool{false, true} {
