@@ -22,6 +22,8 @@ type CreateKey struct {
 	Purpose    string     `json:"purpose,omitempty" doc:"What the key is for: webhook, api, artifact, event, audit or package; by default everything. It cannot be changed later." example:"webhook"`
 	Native     *NativeKey `json:"native,omitempty" doc:"Create a native key: its secret never leaves a key service, and it signs digests, in the construction sealwright-native-mac-v1."`
 
+	Source *CreateSource `json:"source,omitempty" doc:"Where the secret lives. It is read now, and again and again; the server keeps a copy."`
+
 	ImportID string  `json:"import_id,omitempty" doc:"ID of import parameters, with wrapped instead of material."`
 	Wrapped  *string `json:"wrapped,omitempty" doc:"The secret to import, wrapped with RSA-OAEP, SHA-256, under the public key of the import parameters; padded base64."`
 }
@@ -42,6 +44,7 @@ type Key struct {
 	CreatedAt    time.Time    `json:"created_at"`
 	Purpose      string       `json:"purpose,omitempty" doc:"What the key may be used for; absent for everything." example:"webhook"`
 	Schedule     *Schedule    `json:"schedule,omitempty" doc:"When the key is rotated by itself."`
+	Source       *KeySource   `json:"source,omitempty" doc:"Where its secret lives; absent for a secret that is the server's own."`
 	Construction string       `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"What is signed instead of the message, of a native key; absent for an ordinary one."`
 	Versions     []KeyVersion `json:"versions" nullable:"false" doc:"Every version that was ever made, ascending."`
 	Warnings     []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`

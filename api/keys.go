@@ -119,3 +119,26 @@ type LeaseVerdict struct {
 	Detail string `json:"detail,omitempty" doc:"The reason with its place."`
 	Lease  Lease  `json:"lease"`
 }
+
+// CreateSource names a secret that lives elsewhere.
+type CreateSource struct {
+	Provider string `json:"provider" doc:"awssecrets, gcpsecrets or vaultkv; the configuration must have it." example:"awssecrets"`
+	Name     string `json:"name" doc:"As the provider names it, 1 to 512 bytes. The configuration says how it must begin." example:"sealwright/orders"`
+	Field    string `json:"field,omitempty" doc:"Member of the JSON object that is kept under the name, with vaultkv always; by default the secret is everything that is kept there." example:"hmac"`
+	Encoding string `json:"encoding,omitempty" doc:"raw (default; a line feed at the end counts), base64 or hex." example:"base64"`
+	Every    string `json:"every,omitempty" doc:"Between two reads, 1m to 30d; by default 1h." example:"15m"`
+}
+
+// KeySource is where the secret of a key lives, and what came of reading it.
+type KeySource struct {
+	Provider  string     `json:"provider" example:"awssecrets"`
+	Name      string     `json:"name" example:"sealwright/orders"`
+	Field     string     `json:"field,omitempty" example:"hmac"`
+	Encoding  string     `json:"encoding,omitempty" example:"base64"`
+	Every     string     `json:"every" example:"1h"`
+	Version   string     `json:"version,omitempty" doc:"Of the secret, as the provider names it, when it had last changed."`
+	ChangedAt time.Time  `json:"changed_at" doc:"When a change was last seen."`
+	CheckedAt *time.Time `json:"checked_at,omitempty" doc:"When this node last read it; absent if it has not since it started."`
+	Error     string     `json:"error,omitempty" doc:"Why that read brought nothing; the key goes on with its copy." example:"AWS Secrets Manager does not give secret sealwright/orders: AccessDeniedException"`
+	Unchanged bool       `json:"unchanged,omitempty" doc:"In the answer to a rotation only: the source still has the same secret, so nothing was rotated."`
+}

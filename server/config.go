@@ -48,6 +48,7 @@ type Config struct {
 	kms     kmsConfig // of the file only, like the next
 	keys    keysConfig
 	cluster clusterConfig
+	sources sourcesConfig
 }
 
 // Bounds and defaults of the settings.
@@ -114,6 +115,7 @@ type File struct {
 	Keys    KeysFile    `yaml:"keys"`
 	Cluster ClusterFile `yaml:"cluster"`
 	KMS     KMSFile     `yaml:"kms"`
+	Sources SourcesFile `yaml:"sources"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -163,6 +165,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.keys = s.keys(f.Keys)
 	c.cluster = s.cluster(c.cluster, f.Cluster)
 	c.kms = s.kms(f.KMS)
+	c.sources = s.sources(f.Sources)
 	if c.kms.watch > c.keys.withoutKMS && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",
 			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.withoutKMS)))

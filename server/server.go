@@ -23,6 +23,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/rest"
+	elsewhere "github.com/sealwright/sealwright/server/internal/source"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
 )
 
@@ -87,7 +88,7 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // openKeys opens the root key and the keys.
-func openKeys(ctx context.Context, c Config, db database, nodes cluster) (*custody.Service, *rootKeys, error) {
+func openKeys(ctx context.Context, c Config, db database, nodes cluster, from elsewhere.Set) (*custody.Service, *rootKeys, error) {
 	used, err := custody.CountRootKeys(ctx, db)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +101,7 @@ func openKeys(ctx context.Context, c Config, db database, nodes cluster) (*custo
 	keys, err := custody.Open(ctx, nodes.options(custody.Options{
 		Devices: devices, FirstDevice: first,
 		Store: db, Wrapper: root, Grace: c.keys.grace, DestroyWait: c.keys.destroyWait, PromoteAfter: c.keys.promoteAfter,
-		Usable: custody.All(root.usable()),
+		Usable: custody.All(root.usable()), ReadSource: from.Read,
 	}))
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
@@ -114,7 +115,12 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	keys, root, err := openKeys(ctx, c, db, nodes)
+	sources, closeSources, err := openSources(ctx, c.sources)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSources()) }()
+	keys, root, err := openKeys(ctx, c, db, nodes, sources)
 	if err != nil {
 		return err
 	}
@@ -138,7 +144,8 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	api, err := rest.New(rest.Options{
 		Keys: keys, Root: rotator, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
-		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Notice: notices(root.notice, nodes.notice), Version: c.Version,
+		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Version: c.Version,
+		Notice: notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }),
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,

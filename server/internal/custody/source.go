@@ -116,7 +116,7 @@ type copied struct {
 // [fault.Invalid].
 func (s *Service) read(ctx context.Context, tenant string, from *Source) (copied, error) {
 	if s.readSource == nil {
-		return copied{}, fault.New(fault.Unavailable, "source: no provider is configured")
+		return copied{}, fault.New(fault.Invalid, "source: no provider is configured")
 	}
 	p, err := s.readSource(ctx, tenant, from.Ref)
 	if err != nil {

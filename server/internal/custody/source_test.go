@@ -244,7 +244,7 @@ func TestSourceCreateRefused(t *testing.T) {
 	t.Run("NoSources", func(t *testing.T) {
 		h := newHouse(t)
 		_, err := h.Create(t.Context(), admin, custody.CreateKey{Name: "a", Source: &custody.Source{Ref: ref("there")}})
-		wantKind(t, "Create", err, fault.Unavailable)
+		wantKind(t, "Create", err, fault.Invalid)
 	})
 	t.Run("NotAllowed", func(t *testing.T) {
 		h, e := newHouse(t), &elsewhere{}

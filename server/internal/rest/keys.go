@@ -50,6 +50,10 @@ func (a *API) keyOperations(skin huma.API) {
 func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (*keyAnswer, error) {
 	x := exchangeOf(ctx)
 	x.op.Key = loggableKey(in.Body.Name)
+	from, err := readSource(&in.Body)
+	if err != nil {
+		return nil, err
+	}
 	given, err := a.materialOf(ctx, &in.Body)
 	if err != nil {
 		return nil, err
@@ -57,10 +61,13 @@ func (a *API) createKey(ctx context.Context, in *struct{ Body api.CreateKey }) (
 	k, err := a.o.Keys.Create(ctx, x.caller, custody.CreateKey{
 		Name: in.Body.Name, KeyID: in.Body.KeyID, Algorithm: in.Body.Algorithm,
 		Exportable: in.Body.Exportable, Imported: in.Body.Material != nil || in.Body.Wrapped != nil, Material: given.Material, Purpose: in.Body.Purpose, AllowWeak: in.Body.AllowWeak,
-		Offer: given.Offer, Native: readNative(in.Body.Native),
+		Offer: given.Offer, Native: readNative(in.Body.Native), Source: from,
 	})
 	if err != nil {
 		return nil, a.fails(ctx, err)
+	}
+	if from != nil {
+		given.Material = copyOf(k)
 	}
 	answer := x.describe(k)
 	if answer.Body.Warnings = a.weaknesses(given.Material); len(answer.Body.Warnings) > 0 {
@@ -140,7 +147,7 @@ func etag(k *custody.Key) string { return `"` + strconv.FormatInt(k.ETagVersion,
 
 func keyOf(k *custody.Key) api.Key {
 	out := api.Key{
-		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable, Purpose: k.Purpose, Schedule: scheduleOf(k.Schedule),
+		Name: k.Name, KeyID: k.ID, Algorithm: k.Algorithm.String(), Exportable: k.Exportable, Purpose: k.Purpose, Schedule: scheduleOf(k.Schedule), Source: sourceOf(k.Source),
 		Version: k.Signing, CreatedAt: k.CreatedAt.UTC(), Versions: make([]api.KeyVersion, len(k.Versions)),
 	}
 	if k.Native() {

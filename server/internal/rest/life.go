@@ -57,6 +57,10 @@ type rotateInput struct {
 }
 
 func (a *API) rotateKey(ctx context.Context, in *rotateInput) (*keyAnswer, error) {
+	before, err := a.named(ctx, access.KeyRotate, in.Name)
+	if err != nil {
+		return nil, err
+	}
 	etag, err := a.conditional(ctx, access.KeyRotate, in.Name, in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -76,7 +80,11 @@ func (a *API) rotateKey(ctx context.Context, in *rotateInput) (*keyAnswer, error
 		}
 	}
 	k, err := a.o.Keys.Rotate(ctx, exchangeOf(ctx).caller, in.Name, etag, r)
-	return a.changed(ctx, k, err)
+	answer, err := a.changed(ctx, k, err)
+	if err == nil && answer.Body.Source != nil {
+		answer.Body.Source.Unchanged = newest(before) == newest(k)
+	}
+	return answer, err
 }
 
 // changed answers with a key that was changed.
