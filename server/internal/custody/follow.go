@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sealwright/sealwright/keyring"
@@ -54,9 +55,6 @@ func (s *Service) Refresh(ctx context.Context, tenant, name string) error {
 	if !ValidName(name) {
 		return noKey(name)
 	}
-	part := s.keys.part(name)
-	part.change.Lock()
-	defer part.change.Unlock()
 	_, err := s.reload(ctx, tenant, name)
 	return wrap(err, "load key %q again", name)
 }
@@ -64,9 +62,6 @@ func (s *Service) Refresh(ctx context.Context, tenant, name string) error {
 // refresh loads a key from the store, unless the one that is shown is of this
 // process and has the entry seq in it. It reports whether it did.
 func (s *Service) refresh(ctx context.Context, name keyName, seq int64, closed map[string]error) (bool, error) {
-	part := s.keys.part(name.name)
-	part.change.Lock()
-	defer part.change.Unlock()
 	shown := s.keys.get(name.tenant, name.name)
 	if shown != nil && seq <= shown.seq {
 		return false, nil
@@ -96,7 +91,7 @@ func (s *Service) showInTime(ctx context.Context, r store.Record) error {
 }
 
 // note remembers whether a key could be read. One that could not is shown as
-// one that cannot be used. The caller holds the change lock of its part.
+// one that cannot be used, unless a newer state has come meanwhile.
 func (s *Service) note(name keyName, shown *Key, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,10 +102,11 @@ func (s *Service) note(name keyName, shown *Key, err error) {
 	s.unread[name] = struct{}{}
 	blank := Key{Tenant: name.tenant, Name: name.name, Ring: new(keyring.Ring), now: s.now}
 	if shown != nil {
-		blank = *shown // with the uses that are not stored yet
+		blank = *shown
+		blank.usage = slices.Clone(shown.usage) // also uses that are not stored yet
 	}
 	blank.Deleted, blank.due, blank.ETagVersion, blank.seq, blank.unread = true, time.Time{}, 0, 0, err
-	s.keys.put(&blank)
+	s.keys.putAfter(shown, &blank)
 }
 
 // readAgain tries the keys that could not be read, and says why they still

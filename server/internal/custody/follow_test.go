@@ -193,6 +193,36 @@ func TestApplyCosts(t *testing.T) {
 	}
 }
 
+// A change that takes long keeps no change of others waiting.
+func TestApplyWhileChanging(t *testing.T) {
+	h := newHouse(t)
+	h.create(t, "a")
+	f := h.follow(t, nil)
+	h.rotate(t, "a")
+	committing, goOn := make(chan bool), make(chan bool)
+	f.st.before = func() { committing <- true; <-goOn }
+	ended := make(chan error)
+	go func() {
+		_, err := f.Rotate(t.Context(), admin, "a", 0, custody.Rotation{})
+		ended <- err
+	}()
+	<-committing
+	h.rotate(t, "a") // so that the commit fails, and is tried again
+	f.st.before = nil
+	if err := f.apply(t, h); err != nil {
+		t.Fatalf("Apply: %v", err)
+	}
+	if k, err := f.Get(tenant, "a"); err != nil || k.Signing != 3 {
+		t.Errorf("while a change is under way: got %+v, %v", k, err)
+	}
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Errorf("Rotate: %v", err)
+	}
+	h.Service = h.open(t, h.store)
+	f.catchUp(t, h)
+}
+
 // While the store is away nothing is skipped.
 func TestApplyStoreAway(t *testing.T) {
 	h := newHouse(t)

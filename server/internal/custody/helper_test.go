@@ -227,6 +227,7 @@ func secrets(k *custody.Key) []secret.Bytes {
 type blind struct {
 	custody.Store
 	load, commit error
+	before       func() // each Commit; nil means nothing
 	calls        int
 }
 
@@ -245,6 +246,9 @@ func (b *blind) List(ctx context.Context, tenant, kind, after string, limit int)
 
 func (b *blind) Commit(ctx context.Context, c store.Change) (int64, error) {
 	b.calls++
+	if b.before != nil {
+		b.before()
+	}
 	if b.commit != nil {
 		return 0, b.commit
 	}

@@ -28,9 +28,11 @@ type snapshot struct {
 }
 
 type part struct {
-	// change is held while a key of the part is changed, in the store and here,
-	// so that the keys of a part appear here in the order of the commits.
+	// change is held while this process changes a key of the part, in the store
+	// and here: changes of one key would only get in each other's way. That can
+	// take long, so what others have changed is shown without it.
 	change sync.Mutex
+	set    sync.Mutex // held while keys is changed
 	keys   atomic.Pointer[map[keyName]*atomic.Pointer[Key]]
 }
 
@@ -70,11 +72,32 @@ func (s *snapshot) fill(keys []*Key) {
 	}
 }
 
-// put adds or replaces a key. The caller holds the change lock of its part.
+// put adds a key or replaces an older state of it. Who puts k has told nobody
+// of it yet.
 func (s *snapshot) put(k *Key) {
 	p := s.part(k.Name)
+	p.set.Lock()
+	defer p.set.Unlock()
+	if old := s.get(k.Tenant, k.Name); old == nil || old.ETagVersion <= k.ETagVersion {
+		s.replace(p, k)
+	}
+}
+
+// putAfter is put if the key is still shown as before, nil for not at all.
+func (s *snapshot) putAfter(before, k *Key) {
+	p := s.part(k.Name)
+	p.set.Lock()
+	defer p.set.Unlock()
+	if s.get(k.Tenant, k.Name) == before {
+		s.replace(p, k)
+	}
+}
+
+// replace is put for the one that holds p.set.
+func (s *snapshot) replace(p *part, k *Key) {
 	keys, name := *p.keys.Load(), keyName{k.Tenant, k.Name}
 	if slot := keys[name]; slot != nil {
+		k.adopt(slot.Load())
 		old := slot.Swap(k)
 		s.live.Add(alive(k) - alive(old))
 		s.waits.Add(waiting(k) - waiting(old))
@@ -93,6 +116,15 @@ func (s *snapshot) put(k *Key) {
 	names := s.names[k.Tenant]
 	at, _ := slices.BinarySearch(names, k.Name)
 	s.names[k.Tenant] = slices.Insert(names, at, k.Name)
+}
+
+// adopt makes k, of which nobody knows yet, go on with what another state of the
+// key counts, also since k was made.
+func (k *Key) adopt(other *Key) {
+	copy(k.usage, other.usage)
+	if k.Source != nil && other.Source != nil && k.Source != other.Source {
+		k.Source.reads = other.Source.reads
+	}
 }
 
 func alive(k *Key) int64 {

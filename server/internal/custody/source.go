@@ -146,8 +146,7 @@ func (s *Service) copySource(ctx context.Context, tenant string, in *CreateKey) 
 }
 
 // sourceOf returns from with what is known of its reads. A source that is new
-// here was read by whoever stored it, and is read again within its period; the
-// caller holds the change lock of the part, or nobody knows the service yet.
+// here was read by whoever stored it, and is read again within its period.
 func (s *Service) sourceOf(from *Source, tenant, name string) *Source {
 	if from == nil {
 		return nil

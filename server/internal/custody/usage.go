@@ -26,8 +26,7 @@ type usage struct {
 }
 
 // usageOf returns the counters of the versions of k, those of the key that is
-// shown where it has them. The caller holds the change lock of its part, or
-// nobody knows the service yet.
+// shown where it has them.
 func (s *Service) usageOf(k *Key) []*usage {
 	list := make([]*usage, len(k.Versions))
 	var before []*usage

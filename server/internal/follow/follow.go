@@ -7,7 +7,9 @@
 package follow
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -28,6 +30,12 @@ const (
 	readTimeout  = 5 * time.Second  // a connection that does not answer is given up
 	applyTimeout = 30 * time.Second // what was applied by then is looked at again only
 )
+
+// ErrRewritten means that the log no longer has the entry that was applied last:
+// the store has lost what it had acknowledged, as a standby that lagged behind
+// when it took over, or was restored under a running process. What is in memory
+// does not fit it any more. Only a start loads everything again.
+var ErrRewritten = errors.New("the store has lost changes that it had acknowledged: restart this process, so that it loads what is left")
 
 // Source is what a [Loop] needs of a store. The rules are those of
 // storetest.Store.
@@ -50,6 +58,7 @@ type Loop struct {
 	Rand   func() float64  // in [0, 1), for the pause after errors; nil means math/rand
 	Report func(err error) // is told of each look: nil if everything is applied; nil means nobody
 
+	last  store.Entry // that is applied; Seq is 0 if it was not seen
 	seq   atomic.Int64
 	heard atomic.Pointer[time.Time]
 }
@@ -142,25 +151,48 @@ func (l *Loop) look(ctx context.Context) (int, error) {
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}
+	next := page[len(page)-1]
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	last := page[len(page)-1].Seq
 	for _, apply := range l.Apply {
 		if err := apply(ctx, page); err != nil {
-			return 0, fmt.Errorf("apply entries %d to %d: %w", page[0].Seq, last, err)
+			return 0, fmt.Errorf("apply entries %d to %d: %w", page[0].Seq, next.Seq, err)
 		}
 	}
-	l.seq.Store(last)
+	l.seq.Store(next.Seq)
+	l.last = next
 	return len(page), nil
 }
 
+// tail reads the entries that come next, and before them the last one that is
+// applied, to see that it is still the same.
 func (l *Loop) tail(ctx context.Context) ([]store.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	after := l.seq.Load()
-	page, err := l.Source.Tail(ctx, after, Page)
-	if err != nil {
-		return nil, fmt.Errorf("read the log after entry %d: %w", after, err)
+	seq := l.seq.Load()
+	if seq == 0 {
+		page, err := l.Source.Tail(ctx, 0, Page)
+		return page, wrap(err, seq)
 	}
-	return page, nil
+	page, err := l.Source.Tail(ctx, seq-1, Page+1)
+	if err != nil {
+		return nil, wrap(err, seq)
+	}
+	if len(page) == 0 || page[0].Seq != seq || l.last.Seq != 0 && !same(page[0], l.last) {
+		return nil, wrap(ErrRewritten, seq)
+	}
+	l.last = page[0]
+	return page[1:], nil
+}
+
+func wrap(err error, seq int64) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read the log after entry %d: %w", seq, err)
+}
+
+func same(a, b store.Entry) bool {
+	return a.At.Equal(b.At) && a.Tenant == b.Tenant && a.Caller == b.Caller && a.Action == b.Action && a.Kind == b.Kind &&
+		a.RecordID == b.RecordID && a.Name == b.Name && a.Reason == b.Reason && bytes.Equal(a.Detail, b.Detail)
 }

@@ -226,6 +226,50 @@ func TestApplyFails(t *testing.T) {
 	})
 }
 
+// A store that lost what it had acknowledged is not followed: what is in memory
+// does not fit it.
+func TestRewritten(t *testing.T) {
+	tests := []struct {
+		name   string
+		seq    int64 // that is followed from
+		before int   // entries that are there and read
+		after  int   // entries of the store that takes over
+		want   error
+	}{
+		{"Shorter", 0, 3, 2, follow.ErrRewritten},
+		{"Other", 0, 3, 3, follow.ErrRewritten},
+		{"OtherAndLonger", 0, 3, 5, follow.ErrRewritten},
+		{"Empty", 2, 2, 0, follow.ErrRewritten},
+		{"NothingYet", 0, 0, 1, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, r := &log{Store: memory.New()}, &reader{}
+				l.add(t, tt.before)
+				loop := follow.New(l, tt.seq, time.Now(), r.apply)
+				for range 2 {
+					if err := loop.CatchUp(t.Context()); err != nil {
+						t.Fatalf("CatchUp: %v", err)
+					}
+				}
+				heard := loop.Heard()
+				time.Sleep(time.Second)
+				l.Store = memory.New()
+				l.add(t, tt.after)
+				for range 2 {
+					if err := loop.CatchUp(t.Context()); !errors.Is(err, tt.want) {
+						t.Errorf("CatchUp: got %v, want %v", err, tt.want)
+					}
+				}
+				if tt.want != nil && (loop.Seq() != int64(tt.before) || !loop.Heard().Equal(heard)) {
+					t.Errorf("got seq %d, heard %v later", loop.Seq(), loop.Heard().Sub(heard))
+				}
+			})
+		})
+	}
+}
+
 func TestCatchUpFails(t *testing.T) {
 	l := &log{Store: memory.New(), away: errAway}
 	if err := follow.New(l, 7, time.Now()).CatchUp(t.Context()); !errors.Is(err, errAway) {
