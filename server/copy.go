@@ -14,8 +14,8 @@ import (
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
 )
 
-// StoreContents says what a store keeps: how many records, entries, uses and
-// leases, and the SHA-256 of all of it in hex, which is the same for stores of
+// StoreContents says what a store keeps: how many records, entries, uses,
+// leases and nonces, and the SHA-256 of all of it in hex, which is the same for stores of
 // all kinds with the same contents.
 type StoreContents = store.Contents
 

@@ -117,6 +117,6 @@ func tellContents(out io.Writer, c server.StoreContents, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%d records, %d entries, %d uses, %d leases\nsha256 %s\n", c.Records, c.Entries, c.Uses, c.Leases, c.Checksum)
+	_, err = fmt.Fprintf(out, "%d records, %d entries, %d uses, %d leases, %d nonces\nsha256 %s\n", c.Records, c.Entries, c.Uses, c.Leases, c.Nonces, c.Checksum)
 	return err
 }

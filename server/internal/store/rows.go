@@ -18,11 +18,12 @@ type Row struct {
 	Entry  *Entry  // with its seq
 	Use    *Use
 	Lease  *Lease // with its uses
+	Nonce  *Nonce
 }
 
 // Contents says what a store keeps.
 type Contents struct {
-	Records, Entries, Uses, Leases int64
+	Records, Entries, Uses, Leases, Nonces int64
 
 	// Checksum is SHA-256 in hex of all of it. Stores of all kinds with the same
 	// contents have the same.
@@ -31,7 +32,8 @@ type Contents struct {
 
 // Tally finds out the [Contents] of rows in the order of stores: records by
 // tenant, kind and name, entries by seq, uses by tenant, name and version,
-// leases by tenant, key and ID; texts by their bytes. Get one from [NewTally].
+// leases by tenant, key and ID, nonces by tenant, key ID and profile; texts by
+// their bytes. Get one from [NewTally].
 type Tally struct {
 	contents Contents
 	sum      hash.Hash
@@ -65,6 +67,10 @@ func (t *Tally) Add(r Row) error {
 		t.contents.Leases++
 		fields = []any{"lease", v.Tenant, v.Key, v.ID, v.Version, v.Purpose, v.CreatedAt.UnixMicro(), v.ExpiresAt.UnixMicro(),
 			v.MaxUses, v.Used, v.RevokedAt.IsZero(), v.RevokedAt.UnixMicro()}
+	case r.Nonce != nil:
+		v := r.Nonce
+		t.contents.Nonces++
+		fields = []any{"nonce", v.Tenant, v.KeyID, v.Profile, v.Value}
 	default:
 		return fault.New(fault.Invalid, "row is empty")
 	}

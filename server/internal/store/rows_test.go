@@ -49,7 +49,14 @@ func TestTallyChecksum(t *testing.T) {
 		edit(&l)
 		return store.Row{Lease: &l}
 	}
+	nonce := func(edit func(*store.Nonce)) store.Row {
+		n := store.Nonce{Tenant: "t", KeyID: "k", Profile: "p", Value: 1}
+		edit(&n)
+		return store.Row{Nonce: &n}
+	}
 	rows := map[string]store.Row{
+		"Nonce": nonce(func(*store.Nonce) {}), "Nonce.Tenant": nonce(func(n *store.Nonce) { n.Tenant = "u" }), "Nonce.KeyID": nonce(func(n *store.Nonce) { n.KeyID = "l" }),
+		"Nonce.Profile": nonce(func(n *store.Nonce) { n.Profile = "q" }), "Nonce.Value": nonce(func(n *store.Nonce) { n.Value = 2 }),
 		"Record": rec(func(*store.Record) {}), "Record.Tenant": rec(func(r *store.Record) { r.Tenant = "" }),
 		"Record.Kind": rec(func(r *store.Record) { r.Kind = "l" }), "Record.ID": rec(func(r *store.Record) { r.ID = "2" }),
 		"Record.Name": rec(func(r *store.Record) { r.Name = "b" }), "Record.Format": rec(func(r *store.Record) { r.Format = 2 }),

@@ -36,12 +36,13 @@ type Store struct {
 	faults  []Fault
 	uses    []store.Use
 	leases  map[key]store.Lease // by tenant, name of the key, and ID
+	nonces  map[key]int64       // by tenant, key ID, and profile
 	nodes   map[string]store.Node
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}, nodes: map[string]store.Node{}}
+	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}, nodes: map[string]store.Node{}, nonces: map[key]int64{}}
 }
 
 // Fail breaks the next commits, one for each fault. Commits that would be

@@ -137,6 +137,7 @@ func testConformance(t *testing.T, p *peer.Postgres) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, p.NewDatabase(t)) })
 	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, open(t, p.NewDatabase(t))) })
 	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, open(t, p.NewDatabase(t))) })
+	t.Run("Nonces", func(t *testing.T) { storetest.RunNonces(t, open(t, p.NewDatabase(t))) })
 	t.Run("Nodes", func(t *testing.T) {
 		storetest.RunNodes(t, func(t *testing.T) (storetest.NodeStore, func(time.Duration)) { return openNodes(t, p) })
 	})
@@ -191,7 +192,7 @@ func testNewerSchema(t *testing.T, p *peer.Postgres) {
 	conn := raw(t, address)
 	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	_, err := postgres.Open(t.Context(), address, postgres.Options{})
-	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 2")
+	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 3")
 	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id = 9999`)
 	if got := contents(t, open(t, address)); !got["a"] {
 		t.Errorf("afterwards: got records %v", got)

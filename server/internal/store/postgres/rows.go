@@ -81,7 +81,8 @@ func rows(ctx context.Context, tx pgx.Tx) iter.Seq2[store.Row, error] {
 				return store.Row{Entry: &e}, err
 			}, `SELECT `+entryColumns+` FROM entries ORDER BY seq`) &&
 			each(ctx, tx, yield, scanUseRow, `SELECT tenant, name, version, count, last_at FROM uses ORDER BY tenant, name, version`) &&
-			each(ctx, tx, yield, scanLeaseRow, `SELECT tenant, key, `+leaseColumns+` FROM leases ORDER BY tenant, key, id`)
+			each(ctx, tx, yield, scanLeaseRow, `SELECT tenant, key, `+leaseColumns+` FROM leases ORDER BY tenant, key, id`) &&
+			each(ctx, tx, yield, scanNonceRow, `SELECT tenant, key_id, profile, value FROM nonces ORDER BY tenant, key_id, profile`)
 	}
 }
 
@@ -135,6 +136,12 @@ func scanLeaseRow(row pgx.CollectableRow) (store.Row, error) {
 	return store.Row{Lease: &l}, err
 }
 
+func scanNonceRow(row pgx.CollectableRow) (store.Row, error) {
+	var n store.Nonce
+	err := row.Scan(&n.Tenant, &n.KeyID, &n.Profile, &n.Value)
+	return store.Row{Nonce: &n}, err
+}
+
 // Import stores rows, which come in the order of [store.Tally], in a store that
 // is empty: all of them, or none if one of them is an error. It reads them back
 // before it commits, and returns what is stored then. A store that is not empty
@@ -153,7 +160,7 @@ func (s *Store) Import(ctx context.Context, from iter.Seq2[store.Row, error]) (c
 
 // lockAll keeps all writers out, those too that are about to begin. The tables
 // are in the order in which transactions lock their rows, the log last.
-const lockAll = `LOCK TABLE records, leases, uses, nodes, entries, log_head IN SHARE ROW EXCLUSIVE MODE`
+const lockAll = `LOCK TABLE records, leases, uses, nonces, nodes, entries, log_head IN SHARE ROW EXCLUSIVE MODE`
 
 // checkUnused locks the store, which must be empty and without nodes.
 func checkUnused(ctx context.Context, tx pgx.Tx) error {
@@ -174,7 +181,7 @@ func checkUnused(ctx context.Context, tx pgx.Tx) error {
 	}
 	var empty bool
 	err = tx.QueryRow(ctx, `SELECT seq = 0 AND NOT EXISTS (SELECT FROM records) AND NOT EXISTS (SELECT FROM uses)
-		AND NOT EXISTS (SELECT FROM leases) FROM log_head`).Scan(&empty)
+		AND NOT EXISTS (SELECT FROM leases) AND NOT EXISTS (SELECT FROM nonces) FROM log_head`).Scan(&empty)
 	if err != nil {
 		return unavailable("see whether the store is empty", err)
 	}
@@ -248,6 +255,9 @@ func queue(batch *pgx.Batch, r store.Row) int {
 		v := r.Lease
 		batch.Queue(`INSERT INTO leases (tenant, key, `+leaseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			v.Tenant, v.Key, v.ID, v.Version, v.Purpose, v.CreatedAt.UnixMicro(), v.ExpiresAt.UnixMicro(), v.MaxUses, v.Used, microOrZero(v.RevokedAt))
+	case r.Nonce != nil:
+		v := r.Nonce
+		batch.Queue(raiseNonce, v.Tenant, v.KeyID, v.Profile, v.Value)
 	}
 	return 0
 }

@@ -96,7 +96,8 @@ func rows(ctx context.Context, db querier) iter.Seq2[store.Row, error] {
 				return store.Row{Entry: &e}, err
 			}, `SELECT seq, at, tenant, caller, action, kind, record_id, name, detail, reason FROM entries ORDER BY seq`) &&
 			each(ctx, db, yield, scanUseRow, `SELECT tenant, name, version, count, last_at FROM uses ORDER BY tenant, name, version`) &&
-			each(ctx, db, yield, scanLeaseRow, `SELECT tenant, key, `+leaseColumns+` FROM leases ORDER BY tenant, key, id`)
+			each(ctx, db, yield, scanLeaseRow, `SELECT tenant, key, `+leaseColumns+` FROM leases ORDER BY tenant, key, id`) &&
+			each(ctx, db, yield, scanNonceRow, `SELECT tenant, key_id, profile, value FROM nonces ORDER BY tenant, key_id, profile`)
 	}
 }
 
@@ -150,6 +151,12 @@ func scanLeaseRow(rows *sql.Rows) (store.Row, error) {
 	return store.Row{Lease: &l}, err
 }
 
+func scanNonceRow(rows *sql.Rows) (store.Row, error) {
+	var n store.Nonce
+	err := rows.Scan(&n.Tenant, &n.KeyID, &n.Profile, &n.Value)
+	return store.Row{Nonce: &n}, err
+}
+
 // Import stores rows, which come in the order of [store.Tally], in a store that
 // is empty: all of them, or none if one of them is an error. It reads them back
 // before it commits, and returns what is stored then. A store that is not empty
@@ -167,7 +174,7 @@ func (w *writer) load(ctx context.Context, from iter.Seq2[store.Row, error]) (c 
 	if err != nil {
 		return c, err
 	}
-	if before.Records+before.Entries+before.Uses+before.Leases > 0 {
+	if before.Records+before.Entries+before.Uses+before.Leases+before.Nonces > 0 {
 		return c, fault.New(fault.Conflict, "store is not empty")
 	}
 	want := store.NewTally()
@@ -205,6 +212,9 @@ func (w *writer) insert(ctx context.Context, r store.Row) (err error) {
 		v := r.Lease
 		_, err = w.conn.ExecContext(ctx, `INSERT INTO leases (tenant, key, `+leaseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			v.Tenant, v.Key, v.ID, v.Version, v.Purpose, v.CreatedAt.UnixMicro(), v.ExpiresAt.UnixMicro(), v.MaxUses, v.Used, microOrZero(v.RevokedAt))
+	case r.Nonce != nil:
+		v := r.Nonce
+		_, err = w.conn.ExecContext(ctx, raiseNonce, v.Tenant, v.KeyID, v.Profile, v.Value)
 	}
 	if err != nil {
 		return unavailable("store a row", err)

@@ -31,6 +31,7 @@ type Full interface {
 	Store
 	Uses
 	Leases
+	Nonces
 	Copies
 }
 
@@ -46,7 +47,7 @@ func RunCopy(t *testing.T, from, to Full) {
 	if err != nil {
 		t.Fatalf("Count: %v", err)
 	}
-	if want.Records != 4 || want.Entries != 6 || want.Uses != 2 || want.Leases != 2 {
+	if want.Records != 4 || want.Entries != 6 || want.Uses != 2 || want.Leases != 2 || want.Nonces != 2 {
 		t.Errorf("contents: got %+v", want)
 	}
 	importNothing(t, to, all)
@@ -91,6 +92,11 @@ func fill(t *testing.T, s Full) {
 	}
 	if ok, err := s.SpendLease(t.Context(), "t", "k", "l2", at); !ok || err != nil {
 		t.Fatalf("SpendLease: %v, %v", ok, err)
+	}
+	for _, keyID := range []string{"b", "B"} {
+		if ok, err := s.Raise(t.Context(), "t", keyID, "p", 1<<60); !ok || err != nil {
+			t.Fatalf("Raise: %v, %v", ok, err)
+		}
 	}
 }
 
