@@ -58,6 +58,7 @@ func (t Tools) create() *cobra.Command {
 	var k api.CreateKey
 	var secretFile string
 	var native nativeFlag
+	var from sourceFlags
 	var wrap bool
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -68,16 +69,23 @@ from a file. One final newline of the file is dropped.
 
 With --native the secret never leaves a key service or an HSM that the server
 knows: the key signs a digest of the message, in a construction of its own, and
-not under the schemes of others.`,
+not under the schemes of others.
+
+With --source the secret lives in a secret manager that the server knows: the
+server takes a copy and follows its changes.`,
 		Example: `  sealwright keys create orders
   sealwright keys create github --secret-file secret.txt
   sealwright keys create payments --native pkcs11
-  sealwright keys create payments --native awskms:alias/payments`,
+  sealwright keys create payments --native awskms:alias/payments
+  sealwright keys create orders --source vaultkv:sealwright/orders --source-field hmac`,
 		Args: t.OneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k.Name = args[0]
 			var err error
 			if k.Native, err = native.key(cmd); err != nil {
+				return err
+			}
+			if k.Source, err = from.source(cmd); err != nil {
 				return err
 			}
 			if secretFile != "" {
@@ -96,6 +104,7 @@ not under the schemes of others.`,
 		},
 	}
 	cmd.Flags().StringVar(&secretFile, "secret-file", "", "`FILE` with a secret to import (default a random one)")
+	from.add(cmd)
 	native.add(cmd, "`PROVIDER[:KEY]` that has the secret; without a key awskms and pkcs11 make one")
 	cmd.Flags().BoolVar(&wrap, "wrap", false, "wrap the secret under a key of the server, so that who listens on the way does not see it")
 	cmd.Flags().StringVar(&k.KeyID, "key-id", "", "`ID` that stands in signatures (default the name)")
@@ -118,6 +127,10 @@ func (t Tools) change(cmd *cobra.Command, done string, asJSON bool, method, path
 	}
 	for _, w := range k.Warnings {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "sealwright: warning: %s\n", terminal.Printable(w))
+	}
+	if k.Source != nil && k.Source.Unchanged {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "kept %s: version %d signs, its source has no other secret\n", terminal.Printable(k.Name), k.Version)
+		return err
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s: version %d signs, %s\n", done, terminal.Printable(k.Name), k.Version, terminal.Printable(k.Algorithm))
 	return err
@@ -225,6 +238,7 @@ func printKey(w io.Writer, k api.Key) error {
 		native = ", native: signs a digest in the construction " + terminal.Printable(k.Construction)
 	}
 	fmt.Fprintf(w, "%s: key ID %s, %s%s%s%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), exportable, purpose, native)
+	printSource(w, k.Source)
 	if s := k.Schedule; s != nil {
 		every := ""
 		if s.Every != "" {
