@@ -98,6 +98,9 @@ func (a *API) process(x *exchange, key *custody.Key, members member, do step) er
 	if err != nil {
 		return err
 	}
+	if key.Native() {
+		defer a.bound(x)()
+	}
 	x.out = x.out[:0]
 	if !b.isBatch {
 		if err := do(x, key, &b.message, nil, -1); err != nil {

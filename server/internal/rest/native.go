@@ -24,6 +24,14 @@ func (x *exchange) construction(key *custody.Key) {
 	}
 }
 
+// bound ends the context of a request for a native key after the time that it
+// has for the key service; the function that it returns frees what that holds.
+func (a *API) bound(x *exchange) (done func()) {
+	ctx, cancel := context.WithTimeout(x.r.Context(), a.o.Limits.Device)
+	x.r = x.r.WithContext(ctx)
+	return cancel
+}
+
 // checkNative verifies the message with this digest. The error is of kind
 // [fault.Unavailable] if it is not known whether it is valid.
 func (x *exchange) checkNative(key *custody.Key, c claim, sum [sha256.Size]byte) (verdict, error) {
@@ -67,6 +75,7 @@ func (a *API) signNativeStream(x *exchange, key *custody.Key, encoding canon.Enc
 	if err != nil {
 		return err
 	}
+	defer a.bound(x)()
 	tag, version, err := key.SignNative(x.r.Context(), sum)
 	if err != nil {
 		return err
@@ -84,6 +93,7 @@ func (a *API) verifyNativeStream(x *exchange, key *custody.Key, c claim) error {
 	if err != nil {
 		return err
 	}
+	defer a.bound(x)()
 	v, err := x.checkNative(key, c, sum)
 	if err != nil {
 		return err

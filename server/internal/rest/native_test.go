@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/mac"
@@ -25,11 +26,16 @@ import (
 // with "k", and its secret is the name.
 type vault struct {
 	away  atomic.Bool
+	hangs atomic.Bool // until the context ends
 	calls atomic.Int64
 }
 
-func (v *vault) MAC(_ context.Context, key string, d kms.Digest) ([]byte, error) {
+func (v *vault) MAC(ctx context.Context, key string, d kms.Digest) ([]byte, error) {
 	v.calls.Add(1)
+	if v.hangs.Load() {
+		<-ctx.Done()
+		return nil, fault.New(fault.Unavailable, "vault was not asked").Because(ctx.Err())
+	}
 	if v.away.Load() || !strings.HasPrefix(key, "k") {
 		return nil, fault.New(fault.Unavailable, "vault does not sign with %s", key)
 	}
@@ -53,11 +59,13 @@ func (v *vault) make(context.Context, string) (string, error) {
 	return fmt.Sprintf("k-made-%d", v.calls.Add(1)), nil
 }
 
-// startNative serves the API with a key service, and a native key "orders".
-func startNative(t *testing.T) (*fixture, *vault) {
+// startNative serves the API with a key service, and a native key "orders". A
+// request has the time of limit for the key service, 0 for the default.
+func startNative(t *testing.T, limit time.Duration) (*fixture, *vault) {
 	t.Helper()
 	v := &vault{}
 	f := start(t, func(o *rest.Options) {
+		o.Limits.Device = limit
 		root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +97,7 @@ func nativeTag(t *testing.T, key, text string, version int) string {
 
 // TestNativeKey takes a native key through all that it can do.
 func TestNativeKey(t *testing.T) {
-	f, _ := startNative(t)
+	f, _ := startNative(t, 0)
 	k := decode[api.Key](t, f.must(t, "GET", "/v1/keys/orders", ""))
 	if k.Construction != "sealwright-native-mac-v1" || k.Versions[0].Native == nil || *k.Versions[0].Native != (api.NativeKey{Provider: "vault", Key: "k-1"}) || k.Versions[0].Bytes != 0 {
 		t.Errorf("GET: got %+v", k)
@@ -161,7 +169,7 @@ func TestNativeKey(t *testing.T) {
 // TestNativeKeyRefuses asks a native key for what needs its secret, and for what
 // would pretend that its tag is that of the message.
 func TestNativeKeyRefuses(t *testing.T) {
-	f, v := startNative(t)
+	f, v := startNative(t, 0)
 	f.must(t, "POST", "/v1/keys", `{"name":"plain"}`)
 	calls := v.calls.Load()
 	const request = `"request":{"method":"POST","url":"https://example.com/","body":"hello","headers":{"X-Hub-Signature-256":["sha256=00"]}}`
@@ -199,7 +207,7 @@ func TestNativeKeyRefuses(t *testing.T) {
 // TestNativeKeyAway has the key service away: the answer is 503, and never that
 // a tag is not valid. Ordinary keys do not notice.
 func TestNativeKeyAway(t *testing.T) {
-	f, v := startNative(t)
+	f, v := startNative(t, 0)
 	f.must(t, "POST", "/v1/keys", `{"name":"plain"}`)
 	s := decode[api.Signed](t, f.must(t, "POST", "/v1/keys/orders/sign", `{"text":"hello"}`))
 	refused(t, f.do(t, "POST", "/v1/keys", `{"name":"b","native":{"key":"unknown"}}`), 503, "unavailable", "does not sign with unknown")
@@ -227,5 +235,24 @@ func TestNativeKeyAway(t *testing.T) {
 	refused(t, a, 503, "unavailable", "does not sign with k-1")
 	if a.header.Get("Retry-After") != "1" {
 		t.Errorf("create: got Retry-After %q, want 1", a.header.Get("Retry-After"))
+	}
+}
+
+// TestNativeKeyHangs has a key service that does not answer: each request ends
+// after the time that it has.
+func TestNativeKeyHangs(t *testing.T) {
+	f, v := startNative(t, 50*time.Millisecond)
+	v.hangs.Store(true)
+	raw := []string{"Content-Type", "application/octet-stream"}
+	tag := strings.Repeat("00", 32)
+	for name, a := range map[string]answer{
+		"Batch":        f.do(t, "POST", "/v1/keys/orders/sign", `{"items":[{"text":"a"},{"text":"b"}]}`),
+		"VerifyBatch":  f.do(t, "POST", "/v1/keys/orders/verify", `{"items":[{"text":"a","tag":"`+tag+`"},{"text":"b","tag":"`+tag+`"}]}`),
+		"SignStream":   f.do(t, "POST", "/v1/keys/orders/sign", "hello", raw...),
+		"VerifyStream": f.do(t, "POST", "/v1/keys/orders/verify", "hello", append(raw, "Sealwright-Tag", tag)...),
+	} {
+		if a.status != 503 || a.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: got %d %s, want 503", name, a.status, a.body)
+		}
 	}
 }

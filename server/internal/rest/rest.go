@@ -38,6 +38,10 @@ type Limits struct {
 	// found until there; a large body delays that. Default 2 seconds.
 	Diagnosis time.Duration
 
+	// Device is how long all calls of key services for native keys may take that
+	// one request needs, without the time for its body. Default 60 seconds.
+	Device time.Duration
+
 	// Rejections is how many rejected requests are kept in memory; 0 means
 	// none. RejectedBody is the size in bytes up to which their bodies are
 	// kept; default 64 KiB.
@@ -61,6 +65,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Diagnosis == 0 {
 		l.Diagnosis = 2 * time.Second
+	}
+	if l.Device == 0 {
+		l.Device = time.Minute
 	}
 	if l.RejectedBody == 0 {
 		l.RejectedBody = 64 << 10
