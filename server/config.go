@@ -162,7 +162,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	if total := int64(c.Rejections) * c.RejectedBody; total > maxRejectedBytes {
 		s.check("rejections.keep", f.Rejections.Keep, fmt.Errorf("got %d of %d bytes, want at most %d bytes together", c.Rejections, c.RejectedBody, maxRejectedBytes))
 	}
-	c.keys = s.keys(f.Keys)
+	c.keys = s.keys(c.keys, f.Keys)
 	c.cluster = s.cluster(c.cluster, f.Cluster)
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)

@@ -7,3 +7,10 @@ func Hasten(c Config, current, stale time.Duration) Config {
 	c.cluster.currentFor, c.cluster.staleAfter = current, stale
 	return c
 }
+
+// WithoutKMS returns c with a short time for which keys are used without the key
+// service, for tests.
+func WithoutKMS(c Config, d time.Duration) Config {
+	c.keys.withoutKMS = d
+	return c
+}

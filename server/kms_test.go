@@ -316,6 +316,67 @@ func TestKMSAway(t *testing.T) {
 	}
 }
 
+// TestKMSAwayTooLong has the key service away for longer than keys are used
+// without it: nothing is signed or verified until it is back.
+func TestKMSAwayTooLong(t *testing.T) {
+	k := startKeyService(t)
+	file := k.config(t, "transit")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), "kms:\n", "kms:\n  watch: 1s\n", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := servertest.StartConfig(t, server.WithoutKMS(server.Config{ConfigFile: file}, 2*time.Second))
+	must[api.Key](t, s, "POST", "/v1/keys", `{"name":"a"}`)
+	signed := must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+	readyz := func(want int) (body string) {
+		t.Helper()
+		var status int
+		for range 6000 {
+			if status, _, body = s.Do(t, "GET", "/readyz", ""); status == want {
+				return body
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("readyz: got %d %s, want %d", status, body, want)
+		return ""
+	}
+	k.setAway(true)
+	if body := readyz(503); !strings.Contains(body, "the key service transit has been away since 20") || !strings.Contains(body, "have not been used since 20") {
+		t.Errorf("readyz: got %s", body)
+	}
+	for path, body := range map[string]string{
+		"/v1/keys/a/sign": `{"text":"a"}`, "/v1/keys/a/verify": `{"text":"a","signature":"` + signed.Signature + `"}`, "/v1/keys/a/leases": `{"ttl":"1m"}`,
+	} {
+		if status, _, answer := s.Do(t, "POST", path, body); status != 503 || !strings.Contains(answer, "access to them may have been withdrawn") {
+			t.Errorf("%s: got %d %s, want 503", path, status, answer)
+		}
+	}
+	must[api.KeyList](t, s, "GET", "/v1/keys", "")
+	must[api.Key](t, s, "POST", "/v1/keys/a/rotate", `{"revoke_current":true}`)
+	const ended = "away for too long: keys are not used until it is back"
+	for range 6000 { // the next try says so
+		if strings.Contains(s.Log.String(), ended) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	k.setAway(false)
+	readyz(200)
+	if v := must[api.Verdict](t, s, "POST", "/v1/keys/a/verify", `{"text":"a","signature":"`+signed.Signature+`"}`); v.Valid {
+		t.Error("a version that was revoked meanwhile verifies")
+	}
+	must[api.Signed](t, s, "POST", "/v1/keys/a/sign", `{"text":"a"}`)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(s.Log.String(), ended); n != 1 {
+		t.Errorf("logged %d times, want once: %s", n, s.Log.String())
+	}
+}
+
 func TestKMSConfigRefuses(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	for _, c := range []struct {

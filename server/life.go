@@ -31,13 +31,18 @@ const (
 	defaultWithoutKMS = 24 * time.Hour
 )
 
-func (s *settings) keys(f KeysFile) keysConfig {
-	return keysConfig{
+// keys checks the settings; a time without the key service in set counts more.
+func (s *settings) keys(set keysConfig, f KeysFile) keysConfig {
+	c := keysConfig{
 		grace:        s.duration("keys.grace", 0, f.Grace, custody.DefaultGrace, custody.MinGrace, custody.MaxGrace),
 		destroyWait:  s.duration("keys.destroy_wait", 0, f.DestroyWait, custody.DefaultDestroyWait, custody.MinDestroyWait, custody.MaxDestroyWait),
 		promoteAfter: s.duration("keys.promote_after", 0, f.PromoteAfter, custody.DefaultPromote, custody.MinPromote, custody.MaxPromote),
 		withoutKMS:   s.duration("keys.serve_without_kms", 0, f.ServeWithoutKMS, defaultWithoutKMS, minWithoutKMS, maxWithoutKMS),
 	}
+	if set.withoutKMS != 0 {
+		c.withoutKMS = set.withoutKMS
+	}
+	return c
 }
 
 // keepKeys does what is due in the life of the keys until the function that it

@@ -218,5 +218,9 @@ func (s *Service) create(ctx context.Context, caller access.Caller, in CreateKey
 	if err := in.Offer.addTo(&c, about); err != nil {
 		return nil, err
 	}
-	return s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, about))
+	k, err := s.commitKey(ctx, c, d, r, doc, s.entry(caller, string(access.KeyCreate), r, about))
+	if err == nil && dataKeyRecord != nil {
+		s.keepDataKey(d)
+	}
+	return k, err
 }

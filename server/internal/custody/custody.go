@@ -234,13 +234,21 @@ func each(ctx context.Context, s Store, tenant, kind string, f func(store.Record
 
 // Find returns a key of the tenant of caller if it may do action to it. It
 // reads memory only. The error is of kind [fault.Denied], whether there is such
-// a key or not, or that of [Service.Get]. A refusal leaves no entry: signing
+// a key or not, or that of [Service.Get]; a key can be looked at, changed and
+// revoked also while it must not be used. A refusal leaves no entry: signing
 // would write to the store.
 func (s *Service) Find(caller access.Caller, action access.Action, name string) (*Key, error) {
 	if err := access.Allow(caller, action, s.target(caller.Tenant, name)); err != nil {
 		return nil, err
 	}
-	return s.Get(caller.Tenant, name)
+	return s.find(caller.Tenant, action, name)
+}
+
+func (s *Service) find(tenant string, action access.Action, name string) (*Key, error) {
+	if spares(action) {
+		return s.look(tenant, name)
+	}
+	return s.Get(tenant, name)
 }
 
 // Get returns a key to who has decided already. It reads memory only. The error is of kind
@@ -252,6 +260,11 @@ func (s *Service) Get(tenant, name string) (*Key, error) {
 			return nil, err
 		}
 	}
+	return s.look(tenant, name)
+}
+
+// look is Get for what does not use the secret.
+func (s *Service) look(tenant, name string) (*Key, error) {
 	k := s.keys.get(tenant, name)
 	if k != nil && k.unread != nil {
 		return nil, fault.New(fault.Unavailable, "this node cannot read key %q as it is now in the database", name).Because(k.unread)

@@ -110,7 +110,7 @@ func (s *Service) leased(ctx context.Context, caller access.Caller, action acces
 	if s.leases == nil {
 		return nil, fault.New(fault.Unavailable, "this store keeps no leases")
 	}
-	return s.Get(caller.Tenant, name)
+	return s.find(caller.Tenant, action, name)
 }
 
 func leaseSecret(v *keyring.Key, a mac.Algorithm, l store.Lease) (secret.Bytes, error) {

@@ -140,8 +140,8 @@ func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 }
 
 // tenantDataKey returns the data key of tenant. If there is none yet it makes
-// one, with the record that has to be put for it to exist, and keeps it only
-// when it is found in the store; otherwise the record is nil.
+// one, with the record that has to be put for it to exist; who has stored that
+// calls keepDataKey. Otherwise the record is nil.
 func (s *Service) tenantDataKey(ctx context.Context, tenant string) (*dataKey, *store.Record, error) {
 	s.mu.Lock()
 	d := s.dataKeys[tenant]

@@ -23,7 +23,10 @@ func (s *Service) Seal(ctx context.Context, tenant, name string, plain secret.By
 		}
 		e := s.entry(access.System(tenant), "datakey.create", *r, nil)
 		err = s.commit(ctx, store.Change{Puts: []store.Record{*r}, Entries: []store.Entry{e}})
-		if err != nil && fault.KindOf(err) != fault.Conflict { // somebody else made it: that one counts
+		switch {
+		case err == nil:
+			s.keepDataKey(d)
+		case fault.KindOf(err) != fault.Conflict: // somebody else made it: that one counts
 			return nil, wrap(err, "seal %q", name)
 		}
 	}

@@ -1,5 +1,7 @@
 package custody
 
+import "github.com/sealwright/sealwright/server/internal/access"
+
 // All returns a check for [Options.Usable] that has the error of the first of
 // checks that has one. A nil check is left out; without any the check is nil.
 func All(checks ...func() error) func() error {
@@ -31,4 +33,15 @@ func (s *Service) Usable() error {
 		return nil
 	}
 	return s.usable()
+}
+
+// spares reports whether an action on a key leaves its secret alone, so that it
+// is allowed while keys must not be used: above all revoking.
+func spares(action access.Action) bool {
+	switch action {
+	case access.KeyRead, access.KeyRotate, access.KeyPromote, access.KeyRevoke, access.KeyRetire, access.KeyRestore,
+		access.KeyDelete, access.KeyDestroy, access.LeaseRead, access.LeaseRevoke:
+		return true
+	}
+	return false
 }
