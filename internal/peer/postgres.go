@@ -45,6 +45,7 @@ type Postgres struct {
 
 	command *exec.Cmd
 	input   io.Closer
+	paused  []int // IDs of processes
 }
 
 // StartPostgres starts a new PostgreSQL until the test ends. Its programs are
@@ -161,6 +162,7 @@ func (p *Postgres) Crash(t testing.TB) {
 	if p.command == nil {
 		return
 	}
+	p.Resume(t)
 	check(t, p.input.Close())
 	_ = p.command.Wait() // an immediate stop is an exit code of its own
 	p.command = nil
@@ -172,13 +174,53 @@ func (p *Postgres) Crash(t testing.TB) {
 // running reports whether the server's first process is there. The file with
 // its ID stays behind after a crash.
 func (p *Postgres) running() bool {
+	pid, err := p.pid()
+	return err == nil && syscall.Kill(pid, 0) == nil
+}
+
+// pid returns the ID of the server's first process.
+func (p *Postgres) pid() (int, error) {
 	text, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
 	if err != nil {
-		return false
+		return 0, err
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(line)
-	return err == nil && syscall.Kill(pid, 0) == nil
+	return strconv.Atoi(line)
+}
+
+// Pause stops every process of the server by SIGSTOP: connections stay open,
+// new ones are taken by the kernel, and nobody answers. [Postgres.Resume] and
+// [Postgres.Crash] end that.
+func (p *Postgres) Pause(t testing.TB) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.URL("postgres"))
+	check(t, err)
+	first, err := p.pid()
+	check(t, err)
+	check(t, syscall.Kill(first, syscall.SIGSTOP)) // from here on it starts no others
+	p.paused = []int{first}
+	rows, err := conn.Query(t.Context(), `SELECT pid FROM pg_stat_activity`)
+	check(t, err)
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	check(t, err)
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); !errors.Is(err, syscall.ESRCH) { // one may have ended
+			check(t, err)
+			p.paused = append(p.paused, pid)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = conn.Close(ended) // nobody answers
+}
+
+// Resume lets a server go on after a [Postgres.Pause].
+func (p *Postgres) Resume(t testing.TB) {
+	t.Helper()
+	for _, pid := range p.paused {
+		check(t, syscall.Kill(pid, syscall.SIGCONT))
+	}
+	p.paused = nil
 }
 
 // Socket returns the path of the unix socket.

@@ -5,6 +5,7 @@ package peer_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,6 +31,32 @@ func TestPostgresRecovers(t *testing.T) {
 	if err := connect(t, url).QueryRow(t.Context(), "SELECT sum(n) FROM a").Scan(&got); err != nil || got != 1 {
 		t.Errorf("after the crash: got %d, %v, want 1", got, err)
 	}
+}
+
+// A server that is paused answers nothing, and goes on where it was.
+func TestPostgresPauses(t *testing.T) {
+	p := peer.StartPostgres(t)
+	url := p.NewDatabase(t)
+	conn := connect(t, url)
+	p.Pause(t)
+	answered := make(chan error, 1)
+	go func() { answered <- conn.Ping(context.Background()) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if c, err := pgx.Connect(ctx, url); err == nil {
+		_ = c.Close(t.Context())
+		t.Error("a new connection is answered")
+	}
+	select {
+	case err := <-answered:
+		t.Errorf("the old connection is answered: %v", err)
+	default:
+	}
+	p.Resume(t)
+	if err := <-answered; err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	p.Pause(t) // the end of the test ends that too
 }
 
 func connect(t *testing.T, url string) *pgx.Conn {

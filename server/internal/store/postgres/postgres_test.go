@@ -119,6 +119,16 @@ func TestStore(t *testing.T) {
 		{"Conformance", testConformance},
 		{"SchemaIsThatOfSQLite", testSchemaIsThatOfSQLite},
 		{"NewerSchema", testNewerSchema},
+		{"Alternate", testAlternate},
+		{"SeveralWriters", testSeveralWriters},
+		{"OneWinner", testOneWinner},
+		{"UsesAddUp", testUsesAddUp},
+		{"ImportRefusesNodes", testImportRefusesNodes},
+		{"ImportKeepsOthersOut", testImportKeepsOthersOut},
+		{"ImportWaits", testImportWaits},
+		{"MigrateTogether", testMigrateTogether},
+		{"MigrateWaits", testMigrateWaits},
+		{"OvertakenByNewerSchema", testOvertakenByNewerSchema},
 		{"NoDeadlock", testNoDeadlock},
 		{"TextsThatCannotBeKept", testTextsThatCannotBeKept},
 		{"CommitBreaks", testCommitBreaks},
@@ -230,17 +240,28 @@ func TestCommitsAreSynchronous(t *testing.T) {
 	s := open(t, address)
 	exec(t, raw(t, address), `CREATE TABLE seen (value text);
 		CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
-		CREATE TRIGGER see AFTER INSERT ON entries EXECUTE FUNCTION see()`)
-	commit(t, s, "a")
-	var got string
-	if err := raw(t, address).QueryRow(t.Context(), `SELECT value FROM seen`).Scan(&got); err != nil || got != "on" {
-		t.Errorf("synchronous_commit: got %q, %v, want on", got, err)
+		CREATE TRIGGER see AFTER INSERT ON entries EXECUTE FUNCTION see();
+		CREATE CONSTRAINT TRIGGER see AFTER UPDATE ON leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION see()`)
+	at := time.Unix(1, 0)
+	l := store.Lease{Tenant: "t", Key: "k", ID: "l", Version: 1, CreatedAt: at, ExpiresAt: at.Add(time.Hour), MaxUses: 1}
+	if err := s.PutLease(t.Context(), l, change("a").Entries[0]); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.SpendLease(t.Context(), "t", "k", "l", at); !ok || err != nil {
+		t.Fatalf("SpendLease: %v, %v", ok, err)
+	}
+	rows, err := raw(t, address).Query(t.Context(), `SELECT value FROM seen`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || !slices.Equal(got, []string{"on", "on"}) {
+		t.Errorf("synchronous_commit: got %q, %v, want on, twice", got, err)
 	}
 }
 
 // Changes of the same records in different orders do not lock each other out.
 func testNoDeadlock(t *testing.T, p *peer.Postgres) {
-	s := open(t, p.NewDatabase(t))
+	s := openSeveral(t, p.NewDatabase(t), 2)
 	a, b := change("a"), change("b")
 	var group sync.WaitGroup
 	for i := range 8 {
@@ -298,15 +319,18 @@ func testTextsThatCannotBeKept(t *testing.T, p *peer.Postgres) {
 }
 
 // openNodes returns a new store and a function that lets time pass for its
-// nodes, by taking it from their beats.
+// nodes.
 func openNodes(t *testing.T, p *peer.Postgres) (*postgres.Store, func(time.Duration)) {
 	t.Helper()
 	address := p.NewDatabase(t)
 	s, conn := open(t, address), raw(t, address)
-	return s, func(d time.Duration) {
-		t.Helper()
-		if _, err := conn.Exec(t.Context(), `UPDATE nodes SET beat_at = beat_at - $1::interval`, d); err != nil {
-			t.Fatal(err)
-		}
+	return s, func(d time.Duration) { passTime(t, conn, d) }
+}
+
+// passTime lets time pass for nodes, by taking it from their beats.
+func passTime(t *testing.T, conn *pgx.Conn, d time.Duration) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), `UPDATE nodes SET beat_at = beat_at - $1::interval`, d); err != nil {
+		t.Fatal(err)
 	}
 }
