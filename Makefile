@@ -103,6 +103,7 @@ check-tests:
 peers:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test -n "$$SEALWRIGHT_POSTGRES_BIN" || { echo 'installing postgresql'; $(call apt,postgresql); } || echo 'postgresql is not installed'
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || test -n "$$SEALWRIGHT_REDIS" || { echo 'installing redis-server'; $(call apt,redis-server) && { service redis-server stop >/dev/null 2>&1 || true; }; } || echo 'redis-server is not installed'
+	@command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || test -n "$$SEALWRIGHT_PGBOUNCER" || { echo 'installing pgbouncer'; $(call apt,pgbouncer); } || echo 'pgbouncer is not installed'
 	@command -v softhsm2-util >/dev/null || { echo 'installing softhsm2'; $(call apt,softhsm2); } || echo 'softhsm2 is not installed'
 	@test -x .cache/moto/bin/moto_server || { echo 'installing moto'; python3 -m venv .cache/moto && .cache/moto/bin/pip install -q '$(MOTO)'; } || echo 'moto is not installed'
 

@@ -26,11 +26,12 @@ import (
 // socket, which is in a folder that is closed to others.
 const superuser = "sealwright"
 
-// supervise runs the server until its own standard input ends, so that no
-// server outlives a test that was killed.
-const supervise = `"$@" & server=$!
+// supervise runs a server until its own standard input ends, so that no server
+// outlives a test that was killed. Its first argument is the signal that ends it.
+const supervise = `signal=$1; shift
+"$@" & server=$!
 exec >/dev/null 2>&1
-(cat; kill -QUIT $server) <&3 &
+(cat; kill -$signal $server) <&3 &
 wait $server
 status=$?
 kill $! 2>/dev/null
@@ -132,7 +133,7 @@ func (p *Postgres) Start(t testing.TB) {
 	log, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	check(t, err)
 	defer log.Close()
-	c := p.as(exec.Command("sh", "-c", supervise, "sh", filepath.Join(p.bin, "postgres"), "-D", p.data(),
+	c := p.as(exec.Command("sh", "-c", supervise, "sh", "QUIT", filepath.Join(p.bin, "postgres"), "-D", p.data(),
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+p.dir, "-c", "shared_buffers=16MB"))
 	c.Stdout, c.Stderr, c.ExtraFiles = log, log, []*os.File{alive}
 	check(t, c.Start())

@@ -32,12 +32,14 @@ const (
 	pass       fate = iota
 	loseIt          // the server never sees it
 	loseAnswer      // the client never sees that it is done
+	swallow         // the answer never comes, and the connection stays
 )
 
 // proxy stands between a store and PostgreSQL.
 type proxy struct {
 	server string
 	next   atomic.Int32
+	gone   atomic.Bool // nothing passes; what is swallowed does not come back
 }
 
 // startProxy returns a proxy and the URL of a new database behind it.
@@ -80,7 +82,7 @@ func (x *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	var silent atomic.Bool
+	var silent, mute atomic.Bool
 	go func() { // answers
 		defer client.Close()
 		defer server.Close()
@@ -89,6 +91,9 @@ func (x *proxy) serve(client net.Conn) {
 			n, err := server.Read(buf)
 			if err != nil || silent.Load() {
 				return // the server has answered, so the COMMIT is done
+			}
+			if mute.Load() || x.gone.Load() {
+				continue
 			}
 			if _, err := client.Write(buf[:n]); err != nil {
 				return
@@ -107,7 +112,12 @@ func (x *proxy) serve(client net.Conn) {
 				return
 			case loseAnswer:
 				silent.Store(true)
+			case swallow:
+				mute.Store(true)
 			}
+		}
+		if x.gone.Load() {
+			continue
 		}
 		if _, err := server.Write(buf[:n]); err != nil {
 			return

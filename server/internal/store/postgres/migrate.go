@@ -40,30 +40,47 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) (_ int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	have, known, err := versions(ctx, pool, p)
-	if err != nil || have == known {
-		return known, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
+	for {
+		have, known, err := versions(ctx, pool, p)
+		if err != nil || have == known {
+			return known, err
+		}
+		done, err := tryMigrate(ctx, pool, p)
+		if err != nil || done {
+			return known, err
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return 0, unavailable("wait for another process that migrates the schema", err)
+		}
+	}
+}
+
+// tryMigrate returns false if another process migrates. It does not wait for it
+// with a connection, since the other one needs two and a pooler may have few.
+func tryMigrate(ctx context.Context, pool *pgxpool.Pool, p *goose.Provider) (done bool, err error) {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
-		return 0, unavailable("begin", err)
+		return false, unavailable("begin", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it has only a lock
-	if _, err := tx.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '0', true)`); err != nil {
-		return 0, unavailable("begin", err)
-	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
-		return 0, unavailable("wait for another process that migrates the schema", err)
+	var locked bool
+	err = tx.QueryRow(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '0', true), pg_try_advisory_xact_lock($1)`,
+		int64(migrating)).Scan(nil, &locked)
+	switch {
+	case err != nil:
+		return false, unavailable("lock the schema", err)
+	case !locked:
+		return false, nil
 	}
 	if _, _, err := versions(ctx, pool, p); err != nil { // it may have changed
-		return 0, err
+		return false, err
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return 0, unavailable("migrate schema", err)
+		return false, unavailable("migrate schema", err)
 	}
-	return known, nil
+	return true, nil
 }
 
 // versions returns the version of the schema, 0 if there is none, and the one

@@ -3,9 +3,11 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealwright/sealwright/internal/peer"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
@@ -22,27 +24,32 @@ func testMigrateTogether(t *testing.T, p *peer.Postgres) {
 			}
 			exec(t, raw(t, url), `UPDATE log_head SET seq = 0, owner = 'a process'`)
 		}
-		var group sync.WaitGroup
-		for range 6 {
-			group.Go(func() {
-				s, err := postgres.Open(t.Context(), url, postgres.Options{})
-				if err != nil {
-					t.Errorf("Open from schema %d: %v", from, err)
-					return
-				}
-				if err := s.Close(); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-			})
-		}
-		group.Wait()
+		openTogether(t, url)
 		var versions, distinct int
 		err := raw(t, url).QueryRow(t.Context(), `SELECT count(*), count(DISTINCT version_id) FROM goose_db_version`).Scan(&versions, &distinct)
-		if err != nil || versions != 3 || distinct != 3 {
-			t.Errorf("from schema %d: got %d rows of %d versions, %v, want 0, 1 and 2", from, versions, distinct, err)
+		if err != nil || versions != distinct || versions < 3 { // 0, 1, 2 and so on
+			t.Errorf("from schema %d: got %d rows of %d versions, %v, want one of each", from, versions, distinct, err)
 		}
 		commit(t, open(t, url), "a")
 	}
+}
+
+func openTogether(t *testing.T, url string) {
+	t.Helper()
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			s, err := postgres.Open(t.Context(), url, postgres.Options{})
+			if err != nil {
+				t.Errorf("Open: %v", err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // A process that is overtaken by a newer version reads, and writes nothing.
@@ -61,22 +68,20 @@ func testOvertakenByNewerSchema(t *testing.T, p *peer.Postgres) {
 	commit(t, s, "b")
 }
 
-// A process waits for another one that migrates.
+// A process waits for another one that migrates, for as long as its context
+// allows, and makes nothing meanwhile.
 func testMigrateWaits(t *testing.T, p *peer.Postgres) {
 	url := p.NewDatabase(t)
-	holder, conn := raw(t, url), raw(t, url)
-	exec(t, holder, fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d)`, int64(postgres.Migrating)))
-	ended := make(chan error, 1)
-	go func() {
-		s, err := postgres.Open(t.Context(), url, postgres.Options{})
-		if err == nil {
-			err = s.Close()
-		}
-		ended <- err
-	}()
-	waitForLock(t, conn)
-	exec(t, holder, `ROLLBACK`)
-	if err := <-ended; err != nil {
-		t.Errorf("Open: %v", err)
+	conn := raw(t, url)
+	exec(t, conn, fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d)`, int64(postgres.Migrating)))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := postgres.Open(ctx, url, postgres.Options{})
+	wantUnavailable(t, "Open", err, "")
+	var exists bool
+	if err := conn.QueryRow(t.Context(), `SELECT to_regclass('records') IS NOT NULL`).Scan(&exists); err != nil || exists {
+		t.Errorf("there are tables: %v, %v", exists, err)
 	}
+	exec(t, conn, `ROLLBACK`)
+	open(t, url)
 }

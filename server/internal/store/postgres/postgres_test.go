@@ -22,7 +22,6 @@ import (
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
 	"github.com/sealwright/sealwright/server/internal/store/sqlite"
-	"github.com/sealwright/sealwright/server/internal/store/storetest"
 )
 
 func open(t *testing.T, url string) *postgres.Store {
@@ -119,9 +118,12 @@ func TestStore(t *testing.T) {
 		{"Conformance", testConformance},
 		{"SchemaIsThatOfSQLite", testSchemaIsThatOfSQLite},
 		{"NewerSchema", testNewerSchema},
-		{"Alternate", testAlternate},
 		{"SeveralWriters", testSeveralWriters},
 		{"OneWinner", testOneWinner},
+		{"Pooler", testPooler},
+		{"NetworkGone", testNetworkGone},
+		{"AnswerNeverComes", testAnswerNeverComes},
+		{"Failover", testFailover},
 		{"UsesAddUp", testUsesAddUp},
 		{"ImportRefusesNodes", testImportRefusesNodes},
 		{"ImportKeepsOthersOut", testImportKeepsOthersOut},
@@ -141,16 +143,6 @@ func TestStore(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
 	}
-}
-
-func testConformance(t *testing.T, p *peer.Postgres) {
-	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, p.NewDatabase(t)) })
-	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, open(t, p.NewDatabase(t))) })
-	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, open(t, p.NewDatabase(t))) })
-	t.Run("Nonces", func(t *testing.T) { storetest.RunNonces(t, open(t, p.NewDatabase(t))) })
-	t.Run("Nodes", func(t *testing.T) {
-		storetest.RunNodes(t, func(t *testing.T) (storetest.NodeStore, func(time.Duration)) { return openNodes(t, p) })
-	})
 }
 
 // Both databases have the same tables and columns, beside those that say which
@@ -316,15 +308,6 @@ func testTextsThatCannotBeKept(t *testing.T, p *peer.Postgres) {
 			t.Errorf("Uses of %q: got %v, %v, want none", name, uses, err)
 		}
 	}
-}
-
-// openNodes returns a new store and a function that lets time pass for its
-// nodes.
-func openNodes(t *testing.T, p *peer.Postgres) (*postgres.Store, func(time.Duration)) {
-	t.Helper()
-	address := p.NewDatabase(t)
-	s, conn := open(t, address), raw(t, address)
-	return s, func(d time.Duration) { passTime(t, conn, d) }
 }
 
 // passTime lets time pass for nodes, by taking it from their beats.

@@ -17,6 +17,8 @@ import (
 const (
 	// importTimeout is how long an Import may take.
 	importTimeout = time.Hour
+	// batchTimeout is how long the database may take for what is sent at once.
+	batchTimeout = time.Minute
 	// batchRows and batchBytes bound what is sent at once.
 	batchRows  = 500
 	batchBytes = 1 << 20
@@ -212,6 +214,8 @@ func load(ctx context.Context, tx pgx.Tx, from iter.Seq2[store.Row, error]) (c s
 func insertAll(ctx context.Context, tx pgx.Tx, from iter.Seq2[store.Row, error]) (store.Contents, error) {
 	tally, batch, size := store.NewTally(), &pgx.Batch{}, 0
 	flush := func() error {
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+		defer cancel()
 		err := tx.SendBatch(ctx, batch).Close()
 		batch, size = &pgx.Batch{}, 0
 		if err != nil {

@@ -83,6 +83,10 @@ func (a alternate) SpendLease(ctx context.Context, tenant, key, id string, at ti
 	return a.next().SpendLease(ctx, tenant, key, id, at)
 }
 
+func (a alternate) Raise(ctx context.Context, tenant, keyID, profile string, value int64) (bool, error) {
+	return a.next().Raise(ctx, tenant, keyID, profile, value)
+}
+
 func (a alternate) Rows(ctx context.Context) iter.Seq2[store.Row, error] { return a.next().Rows(ctx) }
 
 func (a alternate) Import(ctx context.Context, rows iter.Seq2[store.Row, error]) (store.Contents, error) {
@@ -105,27 +109,45 @@ func (a alternate) Close() error {
 	return errors.Join(errs...)
 }
 
-// testAlternate runs every promise with two stores on one database.
-func testAlternate(t *testing.T, p *peer.Postgres) { conform(t, p, "") }
-
-// conform runs every promise with two stores on databases whose URL has more.
-func conform(t *testing.T, p *peer.Postgres, more string) {
-	both := func(t *testing.T) alternate { return openSeveral(t, p.NewDatabase(t)+more, 2) }
+// testConformance runs every promise with two stores on one database.
+func testConformance(t *testing.T, p *peer.Postgres) {
+	both := func(t *testing.T) alternate { return openSeveral(t, p.NewDatabase(t), 2) }
 	storetest.Run(t, func(t *testing.T) storetest.Store { return both(t) })
 	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, both(t)) })
 	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, both(t)) })
-	t.Run("Copy", func(t *testing.T) { storetest.RunCopy(t, both(t), both(t)) })
+	t.Run("Nonces", func(t *testing.T) { storetest.RunNonces(t, both(t)) })
 	t.Run("Nodes", func(t *testing.T) {
 		storetest.RunNodes(t, func(t *testing.T) (storetest.NodeStore, func(time.Duration)) {
 			s := both(t)
-			url := p.URL(s.stores[0].Database()) // past a pooler
-			conn := raw(t, url)
+			conn := raw(t, p.URL(s.stores[0].Database()))
 			return s, func(d time.Duration) { passTime(t, conn, d) }
 		})
 	})
 }
 
-// follower reads a log to its end with one store, while it is written.
+// Behind PgBouncer, which gives each transaction another session and knows no
+// prepared statements, nothing is different.
+func testPooler(t *testing.T, p *peer.Postgres) {
+	pooled := peer.StartPgBouncer(t, p)
+	database := func() string { return pooled.URL(t, p.NewDatabase(t)) + "&default_query_exec_mode=exec" }
+	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, openSeveral(t, database(), 2)) })
+	t.Run("Copy", func(t *testing.T) { storetest.RunCopy(t, openSeveral(t, database(), 2), openSeveral(t, database(), 2)) })
+	t.Run("Nodes", func(t *testing.T) {
+		s := open(t, database())
+		for range 2 {
+			if err := s.Beat(t.Context(), store.Node{ID: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if nodes, err := s.Nodes(t.Context()); err != nil || len(nodes) != 1 {
+			t.Errorf("Nodes: got %v, %v", nodes, err)
+		}
+	})
+	t.Run("SeveralWriters", func(t *testing.T) { writeTogether(t, database(), func() {}) })
+	t.Run("MigrateTogether", func(t *testing.T) { openTogether(t, database()) })
+}
+
+// follow reads a log to its end with one store, while it is written.
 func follow(t *testing.T, s *postgres.Store, end int64) (entries []store.Entry) {
 	for seq := int64(0); seq < end; {
 		page, err := s.Tail(t.Context(), seq, 3)

@@ -101,11 +101,13 @@ func (s *Store) try(ctx context.Context, doing, token string, limit time.Duratio
 	defer conn.Release()
 	ctx, cancel = context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
-	tx, err := conn.Begin(ctx)
+	wait, cancel = context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	tx, err := conn.Begin(wait)
 	if err != nil {
 		return "", unavailable("begin", err)
 	}
-	if id, err = s.begin(ctx, tx, doing, token, limit); err == nil {
+	if id, err = s.begin(wait, tx, doing, token, limit); err == nil {
 		err = apply(ctx, tx)
 	}
 	if err != nil {
