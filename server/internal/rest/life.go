@@ -57,11 +57,11 @@ type rotateInput struct {
 }
 
 func (a *API) rotateKey(ctx context.Context, in *rotateInput) (*keyAnswer, error) {
-	before, err := a.named(ctx, access.KeyRotate, in.Name)
+	etag, err := a.conditional(ctx, access.KeyRotate, in.Name, in.IfMatch) // first: it loads what another node has made
 	if err != nil {
 		return nil, err
 	}
-	etag, err := a.conditional(ctx, access.KeyRotate, in.Name, in.IfMatch)
+	before, err := a.named(ctx, access.KeyRotate, in.Name)
 	if err != nil {
 		return nil, err
 	}
