@@ -1,18 +1,12 @@
 package peer
 
 import (
-	"bytes"
-	"context"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
-	"time"
 )
 
 // Moto is a moto_server, a double of AWS.
@@ -31,24 +25,11 @@ func StartMoto(t testing.TB) *Moto {
 	} {
 		t.Setenv(name, value)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	check(t, err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	check(t, err)
-	check(t, l.Close())
-	var output bytes.Buffer
-	cmd := exec.Command(path, "-H", "127.0.0.1", "-p", port)
-	cmd.Stdout, cmd.Stderr = &output, &output
-	check(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-		if t.Failed() {
-			t.Logf("moto: %s", &output)
-		}
-	})
-	m := &Moto{URL: "http://127.0.0.1:" + port}
-	m.wait(t)
+	run(t, exec.Command(path, "-H", "127.0.0.1", "-p", strconv.Itoa(port)))
+	m := &Moto{URL: fmt.Sprint("http://127.0.0.1:", port)}
+	await(t, m.URL+"/moto-api/")
 	return m
 }
 
@@ -70,36 +51,8 @@ func findMoto(t testing.TB) string {
 	return path
 }
 
-// wait waits until moto answers.
-func (m *Moto) wait(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
-	defer cancel()
-	for {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+"/moto-api/", nil)
-		check(t, err)
-		resp, err := http.DefaultClient.Do(r)
-		if err == nil {
-			check(t, resp.Body.Close())
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("moto does not answer: %v", err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
 // Proxy returns the URL of a proxy in front of m, and what takes it away.
 func (m *Moto) Proxy(t testing.TB) (address string, away func()) {
 	t.Helper()
-	target, err := url.Parse(m.URL)
-	check(t, err)
-	p := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
-	t.Cleanup(p.Close)
-	return p.URL, func() {
-		p.CloseClientConnections()
-		p.Close()
-	}
+	return proxy(t, m.URL)
 }

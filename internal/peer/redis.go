@@ -78,15 +78,6 @@ func findRedis() (string, error) {
 	return "", errors.New("needs Redis or Valkey (redis-server or valkey-server on PATH, or SEALWRIGHT_REDIS), which make test installs")
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
-}
-
 func (r *Redis) arguments() []string {
 	args := []string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--unixsocket", r.Socket(), "--dir", r.dir,
