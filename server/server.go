@@ -21,6 +21,7 @@ import (
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	elsewhere "github.com/sealwright/sealwright/server/internal/source"
@@ -135,14 +136,22 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	} else if n > 0 {
 		log.Info(msgRewrapped, "data_keys", n)
 	}
-	token, created, err := openAdminToken(ctx, db, filepath.Join(c.Data, tokenFile), time.Now())
+	token, created, err := authn.OpenAdminToken(ctx, db, filepath.Join(c.Data, tokenFile), time.Now())
+	if err != nil {
+		return err
+	}
+	callers, err := openCallers(ctx, db, keys, nodes)
+	if err != nil {
+		return err
+	}
+	who, err := authenticator(callers, token, time.Now())
 	if err != nil {
 		return err
 	}
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Root: rotator, Authenticate: token.authenticate, Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who.Authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Version: c.Version,
 		Notice: notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }),
@@ -154,7 +163,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	leave, err := nodes.start(ctx, keys, log, token.apply)
+	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply)
 	if err != nil {
 		return err
 	}

@@ -219,6 +219,7 @@ func TestCheckGrants(t *testing.T) {
 		{"AsteriskInside", grant(access.Signer, "a*b"), "grants[0].keys[0]"},
 		{"TwoAsterisks", grant(access.Signer, "a**"), "grants[0].keys[0]"},
 		{"Regexp", grant(access.Signer, "a.+$"), "grants[0].keys[0]"},
+		{"NoName", grant(access.Signer, ".*"), "grants[0].keys[0]"},
 		{"UpperCase", grant(access.Signer, "A"), "grants[0].keys[0]"},
 		{"LongName", grant(access.Signer, strings.Repeat("a", 130)), "grants[0].keys[0]"},
 		{"EmptyName", grant(access.Signer, ""), "grants[0].keys[0]"},

@@ -130,16 +130,17 @@ func CheckGrants(grants []Grant, custom map[Role][]Action) error {
 	return nil
 }
 
-// validPattern takes what the name of a key is made of, and one asterisk at the
+// validPattern takes how the name of a key can begin, and one asterisk at the
 // end. An asterisk alone is refused: no pattern at all says the same, and more.
 func validPattern(p string) bool {
 	name := strings.TrimSuffix(p, "*")
 	if name == "" || len(p) > maxPattern {
 		return false
 	}
-	for _, c := range []byte(name) {
+	for i, c := range []byte(name) {
 		switch {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
 		default:
 			return false
 		}

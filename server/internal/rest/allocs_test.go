@@ -43,7 +43,7 @@ func TestAllocsSign(t *testing.T) {
 	status := 0
 	a, err := rest.New(rest.Options{
 		Keys:         keys,
-		Authenticate: func(string) (access.Caller, bool) { return caller, true },
+		Authenticate: func(*http.Request) (access.Caller, error) { return caller, nil },
 		Record:       func(op rest.Operation) { status = op.Status },
 		Metrics:      http.NotFoundHandler(),
 	})

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // progressStep is the number of bytes for which a client has the time of
@@ -16,6 +18,7 @@ const progressStep = 64 << 10
 // bodyReader reads the body of a request that may take as long as it moves.
 // The server's own deadline covers the first [progressStep] bytes.
 type bodyReader struct {
+	a        *API
 	x        *exchange
 	progress time.Duration
 	read     int64 // bytes so far
@@ -23,7 +26,7 @@ type bodyReader struct {
 }
 
 func (a *API) bodyReader(x *exchange) bodyReader {
-	return bodyReader{x: x, progress: a.o.Limits.Progress, step: progressStep}
+	return bodyReader{a: a, x: x, progress: a.o.Limits.Progress, step: progressStep}
 }
 
 // Read is that of [io.Reader]. An error other than io.EOF is a problem.
@@ -39,6 +42,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	if err == nil || err == io.EOF {
 		return n, err
+	}
+	if fault.KindOf(err) == fault.Denied { // not the body that was signed
+		return n, b.a.unknown(b.x, err)
 	}
 	return n, readProblem(err)
 }

@@ -29,10 +29,11 @@ func (a *API) control() error {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token": {Type: "http", Scheme: "bearer", Description: "The admin token."},
+					"token":     {Type: "http", Scheme: "bearer", Description: "The admin token, or a credential of kind token. Only over TLS or from the same machine."},
+					"signature": {Type: "apiKey", In: "header", Name: "Signature", Description: signatureDoc},
 				},
 			},
-			Security: []map[string][]string{{"token": {}}},
+			Security: []map[string][]string{{"token": {}}, {"signature": {}}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
@@ -49,7 +50,12 @@ func (a *API) control() error {
 	a.requestOperations(skin)
 	a.doctorOperations(skin)
 	a.rejectionOperations(skin)
+	a.tenantOperations(skin)
+	a.callerOperations(skin)
+	a.credentialOperations(skin)
+	a.roleOperations(skin)
 	describeMessages(skin.OpenAPI())
+	describeTenants(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem
 		delete(registry.Map(), name)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -193,11 +194,11 @@ func TestDoctorNeedsItsRight(t *testing.T) {
 	f := start(t, func(o *rest.Options) {
 		o.Limits.Rejections = 10
 		admin := o.Authenticate
-		o.Authenticate = func(s string) (access.Caller, bool) {
-			if s == "clerk" {
-				return access.Caller{ID: "clerk", Tenant: access.DefaultTenant}, true
+		o.Authenticate = func(r *http.Request) (access.Caller, error) {
+			if r.Header.Get("Authorization") == "Bearer clerk" {
+				return access.Caller{ID: "clerk", Tenant: access.DefaultTenant}, nil
 			}
-			return admin(s)
+			return admin(r)
 		}
 	})
 	f.withGithub(t)
@@ -221,11 +222,11 @@ func TestDoctorOfAnotherTenant(t *testing.T) {
 	f := start(t, func(o *rest.Options) {
 		o.Limits.Rejections = 10
 		admin := o.Authenticate
-		o.Authenticate = func(s string) (access.Caller, bool) {
-			if s == "other" {
-				return access.TenantAdministrator("other", "other"), true
+		o.Authenticate = func(r *http.Request) (access.Caller, error) {
+			if r.Header.Get("Authorization") == "Bearer other" {
+				return access.TenantAdministrator("other", "other"), nil
 			}
-			return admin(s)
+			return admin(r)
 		}
 		o.Diagnose = func(_ context.Context, in doctor.Input) doctor.Diagnosis {
 			seen = in.Secrets

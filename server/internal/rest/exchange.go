@@ -12,8 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // Operation is one request below /v1 as it ended, for the log and the metrics.
@@ -89,50 +91,74 @@ func keptItems(items []message) []message {
 	return items[:0]
 }
 
-// operation makes a handler of h that demands a token, and reports what
-// happened.
-func (a *API) operation(name string, h handler) http.HandlerFunc {
+// operation makes a handler of h that demands a known caller who may do one of
+// actions, and reports what happened.
+func (a *API) operation(name string, actions []access.Action, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := a.exchanges.Get().(*exchange)
 		x.begin(w, r, Operation{Name: name, RequestID: a.requests.next(), Start: a.o.Now()})
 		w.Header()["X-Request-Id"] = []string{x.op.RequestID}
-		a.guard(x, h)
+		a.guard(x, actions, h)
 		a.finish(x)
 		a.put(x)
 	}
 }
 
-// guard authenticates and calls h. It turns errors and panics into problems.
-func (a *API) guard(x *exchange, h handler) {
+// guard authenticates, decides whether the operation is for the caller at all,
+// and calls h. It turns errors and panics into problems.
+func (a *API) guard(x *exchange, actions []access.Action, h handler) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.o.Log.Error("panic", "op", x.op.Name, "request_id", x.op.RequestID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			a.fail(x, newProblem(http.StatusInternalServerError, "internal error"))
 		}
 	}()
-	caller, ok := a.authenticate(x.r)
-	if !ok {
-		x.w.Header().Set("WWW-Authenticate", `Bearer realm="sealwright"`)
-		a.fail(x, newProblem(http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>"))
-		return
+	err := a.identify(x)
+	if err == nil {
+		err = mayAny(x.caller, actions)
 	}
-	x.caller, x.op.Caller = caller, caller.ID
-	if err := h(a, x); err != nil {
+	if err == nil {
+		err = h(a, x)
+	}
+	if err != nil {
 		a.fail(x, err)
 	}
 }
 
-// authenticate reads the one Authorization header.
-func (a *API) authenticate(r *http.Request) (access.Caller, bool) {
-	values := r.Header["Authorization"]
-	if len(values) != 1 {
-		return access.Caller{}, false
+// identify finds out who calls, and in which tenant.
+func (a *API) identify(x *exchange) error {
+	caller, err := a.o.Authenticate(x.r)
+	if err != nil {
+		return a.unknown(x, err)
 	}
-	kind, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(kind, "Bearer") {
-		return access.Caller{}, false
+	x.caller, x.op.Caller = caller, caller.ID
+	name, given, err := oneHeader(x.r.Header, api.TenantHeader)
+	if err != nil || !given {
+		return err
 	}
-	return a.o.Authenticate(token)
+	x.caller, err = a.o.Tenants.Enter(caller, name)
+	return err
+}
+
+// unknown returns what who is not authenticated may know: that the request was
+// sent before, which only its sender can learn, or that this node cannot tell,
+// or else always the same. The log knows why.
+func (a *API) unknown(x *exchange, err error) error {
+	switch fault.KindOf(err) {
+	case fault.Conflict, fault.Unavailable:
+		return err
+	case fault.Denied:
+	default:
+		a.o.Log.Error("cannot authenticate", "op", x.op.Name, "request_id", x.op.RequestID, "error", err.Error())
+		return unauthenticated(x.w)
+	}
+	a.o.Log.Info("not authenticated", "op", x.op.Name, "request_id", x.op.RequestID, "peer", x.r.RemoteAddr, "error", err.Error())
+	return unauthenticated(x.w)
+}
+
+func unauthenticated(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="sealwright"`)
+	return newProblem(http.StatusUnauthorized, "a valid token or signature is needed: see Authorization and Signature-Input in the description of the API")
 }
 
 // fail answers with the problem that err is, if there is no answer yet.

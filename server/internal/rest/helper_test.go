@@ -18,10 +18,13 @@ import (
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/store/memory"
+	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
 const token = "swt_for-tests"
@@ -51,6 +54,19 @@ func coded(t *testing.T, id string, construct scheme.Constructor) map[string]*sc
 	return map[string]*scheme.Definition{id: d}
 }
 
+// bearer authenticates by the token alone.
+func bearer(whose func(token string) (access.Caller, bool)) func(*http.Request) (access.Caller, error) {
+	return authn.Authenticator{authn.Bearer(authn.Direct, authn.TokenKind{
+		Is: func(string) bool { return true },
+		Check: func(token string) (access.Caller, error) {
+			if c, ok := whose(token); ok {
+				return c, nil
+			}
+			return access.Caller{}, fault.New(fault.Denied, "unknown token")
+		},
+	})}.Authenticate
+}
+
 // fixture is an API behind a real HTTP server, on a store in memory.
 type fixture struct {
 	url   string
@@ -73,12 +89,15 @@ func start(t *testing.T, edit func(*rest.Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tenants, err := tenant.Open(context.Background(), tenant.Options{Store: f.store, Sealer: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := rest.Options{
-		Keys: keys,
-		Authenticate: func(s string) (access.Caller, bool) {
-			return access.Administrator(), s == token
-		},
-		Schemes: presets(),
+		Keys:         keys,
+		Tenants:      tenants,
+		Authenticate: bearer(func(s string) (access.Caller, bool) { return access.Administrator(), s == token }),
+		Schemes:      presets(),
 		Record: func(op rest.Operation) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -143,7 +143,9 @@ func (x *exchange) describe(k *custody.Key) *keyAnswer {
 	return &keyAnswer{ETag: etag(k), Body: keyOf(k)}
 }
 
-func etag(k *custody.Key) string { return `"` + strconv.FormatInt(k.ETagVersion, 10) + `"` }
+func etag(k *custody.Key) string { return etagOf(k.ETagVersion) }
+
+func etagOf(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 func keyOf(k *custody.Key) api.Key {
 	out := api.Key{
@@ -212,7 +214,7 @@ func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.IfNoneMatch != "" && matches(in.IfNoneMatch, k, true) {
+	if in.IfNoneMatch != "" && matches(in.IfNoneMatch, etag(k), true) {
 		return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {etag(k)}})
 	}
 	answer := exchangeOf(ctx).describe(k)
@@ -240,10 +242,10 @@ func (a *API) named(ctx context.Context, action access.Action, name string) (*cu
 	return k, nil
 }
 
-// matches reports whether the ETag of k is in list, which is * or entity tags
+// matches reports whether the ETag current is in list, which is * or entity tags
 // with commas (RFC 9110 section 13.1). Weak tags match only in a weak
 // comparison.
-func matches(list string, k *custody.Key, weak bool) bool {
+func matches(list, current string, weak bool) bool {
 	if strings.TrimSpace(list) == "*" {
 		return true
 	}
@@ -252,7 +254,7 @@ func matches(list string, k *custody.Key, weak bool) bool {
 		if weak {
 			tag = strings.TrimPrefix(tag, "W/")
 		}
-		if tag == etag(k) {
+		if tag == current {
 			return true
 		}
 	}
@@ -263,20 +265,29 @@ func matches(list string, k *custody.Key, weak bool) bool {
 // it must still have then, 0 for any.
 func (a *API) conditional(ctx context.Context, action access.Action, name, ifMatch string) (int64, error) {
 	k, err := a.named(ctx, action, name)
-	if unheard := problemOf(err).Status == http.StatusNotFound; unheard || err == nil && ifMatch != "" && !matches(ifMatch, k, false) {
+	if unheard := problemOf(err).Status == http.StatusNotFound; unheard || err == nil && ifMatch != "" && !matches(ifMatch, etag(k), false) {
 		// The caller may know of a change that another node has just made.
 		if a.o.Keys.Refresh(ctx, exchangeOf(ctx).caller.Tenant, name) == nil {
 			k, err = a.named(ctx, action, name)
 		}
 	}
-	if err != nil || ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
+	if err != nil {
 		return 0, err
 	}
-	if !matches(ifMatch, k, false) {
-		return 0, newProblem(http.StatusPreconditionFailed, "the key has changed: its ETag is not one of If-Match").
+	return ifVersion(ifMatch, "key", k.ETagVersion)
+}
+
+// ifVersion returns the version that a thing must still have when it is
+// changed, 0 for any.
+func ifVersion(ifMatch, thing string, version int64) (int64, error) {
+	if ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
+		return 0, nil
+	}
+	if !matches(ifMatch, etagOf(version), false) {
+		return 0, newProblem(http.StatusPreconditionFailed, "the "+thing+" has changed: its ETag is not one of If-Match").
 			at("header.If-Match", "does not match")
 	}
-	return k.ETagVersion, nil
+	return version, nil
 }
 
 type changeInput struct {

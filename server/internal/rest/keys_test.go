@@ -330,6 +330,9 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/keys/{name}/leases": {"get", "post"}, "/v1/keys/{name}/leases/{id}": {"get", "delete"}, "/v1/keys/{name}/leases/{id}/verify": {"post"},
 		"/v1/import-params": {"post"}, "/v1/recipients": {"get", "post"}, "/v1/recipients/{name}": {"delete"},
 		"/v1/kms": {"get"}, "/v1/kms/rewrap": {"post"},
+		"/v1/tenants": {"get", "post"}, "/v1/tenants/{name}": {"get", "patch"}, "/v1/roles": {"get"}, "/v1/roles/{name}": {"get", "put", "delete"},
+		"/v1/callers": {"get", "post"}, "/v1/callers/{id}": {"get", "patch", "delete"},
+		"/v1/callers/{id}/credentials": {"get", "post"}, "/v1/callers/{id}/credentials/{credential}": {"delete"},
 		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"},
 	}
 	for path, methods := range want {

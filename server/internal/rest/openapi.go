@@ -61,3 +61,22 @@ func answers(r huma.Registry, one, batch *huma.Schema) map[string]*huma.Response
 		"default": anyProblem(r),
 	}
 }
+
+const signatureDoc = "A credential of kind signature signs requests by RFC 9421 with hmac-sha256. The label is sealwright; " +
+	"covered are @method, @target-uri and, if there is a body, content-digest (one sha-256); created, nonce, keyid and tag=\"sealwright\" are required. " +
+	"A signature is good once, for 300 seconds."
+
+// describeTenants adds the header that every operation has.
+func describeTenants(doc *huma.OpenAPI) {
+	p := &huma.Param{
+		Name: api.TenantHeader, In: "header", Description: "Tenant in which an operator acts; by default that of the caller.",
+		Schema: &huma.Schema{Type: huma.TypeString},
+	}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete} {
+			if op != nil {
+				op.Parameters = append(op.Parameters, p)
+			}
+		}
+	}
+}

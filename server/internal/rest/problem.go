@@ -10,6 +10,7 @@ import (
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
 // problem is an error that a caller may see as it is.
@@ -69,7 +70,7 @@ func problemOf(err error) *problem {
 		return p
 	case errors.As(err, &b):
 		return newProblem(b.status, b.Error()).at(b.location, b.detail)
-	case errors.Is(err, custody.ErrPrecondition):
+	case errors.Is(err, custody.ErrPrecondition), errors.Is(err, tenant.ErrPrecondition):
 		return newProblem(http.StatusPreconditionFailed, fault.Public(err))
 	}
 	return newProblem(statuses[fault.KindOf(err)], fault.Public(err))

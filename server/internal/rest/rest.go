@@ -3,8 +3,9 @@
 // Control operations run on Huma, which checks their bodies and describes them
 // in OpenAPI. Sign and verify are plain handlers with a decoder of their own,
 // since they are called a hundred thousand times for each key that is made.
-// Every error is a problem of RFC 9457; every request below /v1 needs a token,
-// is checked before its body is read, and is reported once as an [Operation].
+// Every error is a problem of RFC 9457; every request below /v1 is
+// authenticated and decided about before its body is read, and is reported once
+// as an [Operation].
 //
 // The package decides nothing about keys: it translates.
 package rest
@@ -25,6 +26,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
 // Limits bounds what one request may ask for. A field that is 0 means the
@@ -83,9 +85,14 @@ type Options struct {
 	Keys *custody.Service
 	Root RootKeys // nil means that there are none to show
 
-	// Authenticate returns who holds the token. It takes the same time for
-	// every wrong one.
-	Authenticate func(token string) (access.Caller, bool)
+	// Authenticate returns who sends a request. It may replace the body by one
+	// whose Read returns an error of kind [fault.Denied] if it is not the one
+	// that was signed. Errors are of kind [fault.Denied], whose text only the
+	// log sees, [fault.Conflict] for a request that was sent before, and
+	// [fault.Unavailable].
+	Authenticate func(*http.Request) (access.Caller, error)
+
+	Tenants *tenant.Service // must not be nil
 
 	// Schemes are the presets and those of the operator, by ID. They must not
 	// change.
@@ -119,6 +126,7 @@ type API struct {
 	cursors   *mac.Key
 	schemes   schemeCache
 	openAPI   []byte
+	undecided []string // operations without an action
 
 	others     []*scheme.Definition // all schemes, for the doctor
 	diagnoses  chan struct{}        // has one element for each diagnosis under way
@@ -159,6 +167,9 @@ func New(o Options) (*API, error) {
 	if err := a.control(); err != nil {
 		return nil, err
 	}
+	if err := undecided(a.undecided); err != nil {
+		return nil, err
+	}
 	a.open("/healthz", a.health)
 	a.open("/readyz", a.ready)
 	a.open("/metrics", o.Metrics.ServeHTTP)
@@ -178,8 +189,12 @@ type handler func(*API, *exchange) error
 
 // handle routes a method of a path below /v1 to h.
 func (a *API) handle(method, path, name string, h handler) {
+	actions := operationActions[name]
+	if len(actions) == 0 {
+		a.undecided = append(a.undecided, name)
+	}
 	a.methods[path] = append(a.methods[path], method)
-	a.mux.HandleFunc(method+" "+path, a.operation(name, h))
+	a.mux.HandleFunc(method+" "+path, a.operation(name, actions, h))
 }
 
 // open routes GET of a path that needs no token to h.
@@ -195,13 +210,13 @@ func (a *API) refuseTheRest() {
 	for path, methods := range a.methods {
 		h := func(_ *API, x *exchange) error { return wrongMethod(x.w, methods) }
 		if strings.HasPrefix(path, "/v1/") {
-			a.mux.HandleFunc(path, a.operation(unknownOperation, h))
+			a.mux.HandleFunc(path, a.operation(unknownOperation, nil, h))
 		} else {
 			a.mux.HandleFunc(path, a.unlogged(h))
 		}
 	}
-	a.mux.HandleFunc("/v1/", a.operation(unknownOperation, noRoute))
-	a.mux.HandleFunc("/v1", a.operation(unknownOperation, noRoute))
+	a.mux.HandleFunc("/v1/", a.operation(unknownOperation, nil, noRoute))
+	a.mux.HandleFunc("/v1", a.operation(unknownOperation, nil, noRoute))
 	a.mux.HandleFunc("/", a.unlogged(noRoute))
 }
 

@@ -1,4 +1,4 @@
-package server
+package authn
 
 import (
 	"context"
@@ -36,20 +36,21 @@ type tokenDoc struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// adminToken checks tokens. It may be used by many goroutines.
-type adminToken struct {
-	st  tokenStore
+// AdminToken is the token of the bootstrap operator. Get one from
+// [OpenAdminToken]. It may be used by many goroutines.
+type AdminToken struct {
+	st  Store
 	key *mac.Key
 	mac atomic.Pointer[[]byte]
 }
 
-func (t *adminToken) set(mac []byte) *adminToken {
+func (t *AdminToken) set(mac []byte) *AdminToken {
 	t.mac.Store(&mac)
 	return t
 }
 
-// apply loads the token again if an entry says that it was replaced.
-func (t *adminToken) apply(ctx context.Context, page []store.Entry) error {
+// Apply loads the token again if an entry says that it was replaced.
+func (t *AdminToken) Apply(ctx context.Context, page []store.Entry) error {
 	if !slices.ContainsFunc(page, func(e store.Entry) bool { return e.Kind == kindToken }) {
 		return nil
 	}
@@ -61,24 +62,27 @@ func (t *adminToken) apply(ctx context.Context, page []store.Entry) error {
 	return nil
 }
 
-// authenticate takes the same time for every wrong token of the same length.
-func (t *adminToken) authenticate(token string) (access.Caller, bool) {
+// Check returns the administrator for the admin token, and an error of kind
+// [fault.Denied] for any other. It takes the same time for every wrong token of
+// the same length.
+func (t *AdminToken) Check(token string) (access.Caller, error) {
 	s := t.key.State()
 	defer s.Release()
 	_, _ = s.WriteString(token)
 	if !s.Verify(*t.mac.Load()) {
-		return access.Caller{}, false
+		return access.Caller{}, fault.New(fault.Denied, "not authenticated: the token is not the admin token")
 	}
-	return access.Administrator(), true
+	return access.Administrator(), nil
 }
 
-// tokenStore is what the admin token needs of a database.
-type tokenStore interface {
+// Store is what the admin token needs of a database. The rules of the methods
+// are those of storetest.Store.
+type Store interface {
 	Load(ctx context.Context, tenant, kind, name string) (store.Record, error)
 	Commit(ctx context.Context, c store.Change) (int64, error)
 }
 
-// openAdminToken returns the admin token of the store. The file at path, if it
+// OpenAdminToken returns the admin token of the store. The file at path, if it
 // is there, says which token counts: an operator who writes another one into
 // it and starts again has replaced the token. Without a file the token that
 // the store knows still counts. On the first start there is neither: then a
@@ -87,12 +91,12 @@ type tokenStore interface {
 // The file is written before the store. A crash between the two leaves a token
 // that the next start takes. If another node stores its own at the same time,
 // that one counts, and the file goes.
-func openAdminToken(ctx context.Context, st tokenStore, path string, now time.Time) (t *adminToken, created secret.Bytes, err error) {
+func OpenAdminToken(ctx context.Context, st Store, path string, now time.Time) (t *AdminToken, created secret.Bytes, err error) {
 	key, err := mac.New(mac.SHA256, secret.FromString("sealwright admin token"))
 	if err != nil {
 		return nil, secret.Bytes{}, err
 	}
-	t = &adminToken{st: st, key: key}
+	t = &AdminToken{st: st, key: key}
 	known, doc, err := loadToken(ctx, st)
 	if err != nil {
 		return nil, secret.Bytes{}, err
@@ -121,13 +125,13 @@ func openAdminToken(ctx context.Context, st tokenStore, path string, now time.Ti
 		if err := os.Remove(path); err != nil {
 			return nil, secret.Bytes{}, fmt.Errorf("remove the token that another node was faster than: %w", err)
 		}
-		return openAdminToken(ctx, st, path, now)
+		return OpenAdminToken(ctx, st, path, now)
 	}
 	return t.set(sum), created, err
 }
 
 // loadToken returns a record of version 0 if there is none.
-func loadToken(ctx context.Context, st tokenStore) (store.Record, tokenDoc, error) {
+func loadToken(ctx context.Context, st Store) (store.Record, tokenDoc, error) {
 	r, err := st.Load(ctx, "", kindToken, "admin")
 	if fault.KindOf(err) == fault.NotFound {
 		return store.Record{Kind: kindToken, ID: "admin", Name: "admin"}, tokenDoc{}, nil
@@ -145,7 +149,7 @@ func loadToken(ctx context.Context, st tokenStore) (store.Record, tokenDoc, erro
 	return r, doc, nil
 }
 
-func storeToken(ctx context.Context, st tokenStore, r store.Record, doc tokenDoc) error {
+func storeToken(ctx context.Context, st Store, r store.Record, doc tokenDoc) error {
 	text, err := json.Marshal(doc)
 	if err != nil {
 		return fmt.Errorf("store admin token: %w", err)
@@ -156,7 +160,7 @@ func storeToken(ctx context.Context, st tokenStore, r store.Record, doc tokenDoc
 	}
 	r.Format, r.Doc = tokenFormat, text
 	_, err = st.Commit(ctx, store.Change{Puts: []store.Record{r}, Entries: []store.Entry{{
-		At: doc.CreatedAt, Caller: system.ID, Action: action, Kind: kindToken, RecordID: r.ID, Name: r.Name,
+		At: doc.CreatedAt, Caller: access.System("").ID, Action: action, Kind: kindToken, RecordID: r.ID, Name: r.Name,
 	}}})
 	if err != nil {
 		return fmt.Errorf("store admin token: %w", err)
