@@ -325,8 +325,8 @@ func writeForever(address string) error {
 	return <-failed
 }
 
-// A process that is killed at any moment leaves every acknowledged change,
-// whole, and every use of a lease that it was granted.
+// Processes that write at the same time and are killed at any moment leave every
+// acknowledged change, whole, and every use of a lease that they were granted.
 func testKill(t *testing.T, p *peer.Postgres) {
 	address := p.NewDatabase(t)
 	s := open(t, address)
@@ -340,7 +340,9 @@ func testKill(t *testing.T, p *peer.Postgres) {
 	granted := 0
 	var acknowledged []string
 	for _, after := range []int{1, 7, 40} {
-		names := killAfter(t, address, after)
+		other := make(chan []string)
+		go func() { other <- killAfter(t, address, 20) }()
+		names := append(killAfter(t, address, after), <-other...)
 		granted += len(names)
 		acknowledged = append(acknowledged, names...)
 		s := open(t, address)
@@ -360,30 +362,31 @@ func testKill(t *testing.T, p *peer.Postgres) {
 // killAfter runs a child, kills it after n acknowledgements, and returns all
 // that it printed.
 func killAfter(t *testing.T, address string, n int) (names []string) {
-	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return nil
 	}
 	c := osexec.Command(exe)
 	c.Env = append(os.Environ(), killedChild+"="+address)
 	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = c.Start()
 	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
+	if err != nil {
+		t.Error(err)
+		return nil
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		name, ok := strings.CutPrefix(lines.Text(), "ok ")
 		if !ok {
-			t.Fatalf("the child ended: %s", lines.Text())
+			t.Errorf("the child ended: %s", lines.Text())
 		}
 		names = append(names, name)
 		if len(names) == n {
 			if err := c.Process.Kill(); err != nil {
-				t.Fatal(err)
+				t.Error(err)
 			}
 		}
 	}

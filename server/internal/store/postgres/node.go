@@ -23,6 +23,8 @@ func (s *Store) Beat(ctx context.Context, n store.Node) error {
 	if err := n.Check(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout) // for both statements
+	defer cancel()
 	if _, err := s.exec(ctx, "note that this node is there", beat, n.ID, n.About, n.Seq); err != nil {
 		return err
 	}
