@@ -158,6 +158,7 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/draft":     Nouns,
 
 		"server/internal/custody": Services,
+		"server/internal/policy":  Services,
 		"server/internal/follow":  Services,
 		"server/internal/gate":    Services,
 		"server/internal/tenant":  Services,

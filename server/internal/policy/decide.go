@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"fmt"
+	"math/bits"
+
+	"cel.dev/cel-go/interpreter"
+)
+
+// Decide says what the rules demand of an operation, in their order: the first
+// that denies ends it, as does an expression that fails. Requirements of
+// several rules add up, the first that chooses a key counts, and the highest
+// audit level. The caller goes on with [Decision.CheckKey] for the key that is
+// then used.
+func (s *Set) Decide(in *Input) Decision {
+	if s.Len() == 0 {
+		return Decision{}
+	}
+	return s.decide(in, nil)
+}
+
+// Explain is Decide that also says what each rule did. Rules after one that
+// denied are not asked.
+func (s *Set) Explain(in *Input) (Decision, []Outcome) {
+	if s.Len() == 0 {
+		return Decision{}, []Outcome{}
+	}
+	outcomes := make([]Outcome, len(s.rules))
+	for i, r := range s.rules {
+		outcomes[i].Rule = r.ID
+	}
+	return s.decide(in, outcomes), outcomes
+}
+
+// decide notes in outcomes what happened, unless it is nil.
+func (s *Set) decide(in *Input, outcomes []Outcome) (d Decision) {
+	if in.tooLarge() {
+		return Decision{Denied: true, Reason: "the metadata is larger than a policy looks at"}
+	}
+	var space [2][MaxRules/64 + 1]uint64
+	words := (len(s.rules) + 63) / 64
+	found := space[0][:words]
+	s.index.find(found, space[1][:words], in)
+	var vars interpreter.Activation
+	for w, word := range found {
+		for ; word != 0; word &= word - 1 {
+			i := w*64 + bits.TrailingZeros64(word)
+			r, o := s.rules[i], &Outcome{}
+			if outcomes != nil {
+				o = &outcomes[i]
+			}
+			o.Matches = true
+			if r.when != nil {
+				if vars == nil {
+					vars = activation{in}
+				}
+				holds, err := r.holds(vars)
+				if err != nil {
+					o.Error, o.Effect = err.Error(), "deny"
+					return d.deny(r, "the rule could not be evaluated: "+err.Error())
+				}
+				if o.When = &holds; !holds {
+					continue
+				}
+			}
+			if d = r.apply(d, in, o); d.Denied {
+				return d
+			}
+		}
+	}
+	return d
+}
+
+// holds evaluates the expression.
+func (r *compiled) holds(vars interpreter.Activation) (bool, error) {
+	out, _, err := r.when.Eval(vars) // panics are errors
+	if err != nil {
+		return false, err
+	}
+	holds, ok := out.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("got %T, want bool", out.Value())
+	}
+	return holds, nil
+}
+
+// apply adds what a rule that holds demands.
+func (r *compiled) apply(d Decision, in *Input, o *Outcome) Decision {
+	if r.Audit.rank() > d.Audit.rank() {
+		d.Audit, o.Effect = r.Audit, "audit "+string(r.Audit)
+	}
+	if r.Deny {
+		o.Effect = "deny"
+		return d.deny(r, "")
+	}
+	for _, name := range r.Needs.Context {
+		if v, _ := in.field(name); v == "" {
+			o.Effect = "deny"
+			return d.deny(r, "metadata "+name+" is required")
+		}
+	}
+	if len(r.Needs.Algorithm) > 0 || r.Needs.MinStrength > 0 {
+		d.needs, o.Effect = append(d.needs, demand{r, &r.Needs}), "require"
+	}
+	if r.Use != "" && d.Key == "" {
+		d.Key, o.Effect = r.Use, "use_key "+r.Use
+	}
+	return d
+}
+
+// activation gives expressions the fields of an input without copying them.
+type activation struct{ in *Input }
+
+// Parent implements interpreter.Activation.
+func (activation) Parent() interpreter.Activation { return nil }
+
+// ResolveName implements interpreter.Activation.
+func (a activation) ResolveName(name string) (any, bool) {
+	in := a.in
+	switch name {
+	case "action":
+		return in.Action, true
+	case "caller":
+		return in.Caller, true
+	case "tenant":
+		return in.Tenant, true
+	case "key":
+		return in.Key, true
+	case "purpose":
+		return in.Purpose, true
+	case "algorithm":
+		return in.Algorithm, true
+	case "environment":
+		return in.Environment, true
+	case "source":
+		return in.Source, true
+	case "target":
+		return in.Target, true
+	case "resource":
+		return in.Resource, true
+	case "address":
+		return in.Address, true
+	case "classes":
+		return in.Classes, true
+	case "labels":
+		return in.Labels, true
+	case "time":
+		return in.Time, true
+	}
+	return nil, false
+}
