@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -496,6 +497,29 @@ func TestSourceWriteBroken(t *testing.T) {
 	}
 }
 
+// A key that is made of a source is stored or not, like every other.
+func TestSourceCreateBroken(t *testing.T) {
+	for name, apply := range map[string]bool{"NotStored": false, "StoredButLost": true} {
+		t.Run(name, func(t *testing.T) {
+			h, e := newHouse(t), &elsewhere{}
+			e.set("there", secretA, "v1")
+			h.Service = h.openSourced(t, h.store, e)
+			in := custody.CreateKey{Name: "a", Source: &custody.Source{Ref: ref("there")}}
+			h.store.Fail(memory.Fault{Err: errLost, Apply: apply})
+			_, err := h.Create(t.Context(), admin, in)
+			if apply == (err != nil) {
+				t.Errorf("Create: got %v", err)
+			}
+			h.checkReopened(t)
+			if _, err = h.Create(t.Context(), admin, in); apply == (err == nil) {
+				t.Errorf("Create again: got %v", err)
+			}
+			wantStates(t, h.Service, "active secret A")
+			h.checkReopened(t)
+		})
+	}
+}
+
 // With other nodes the new version waits until they have it. The source is read
 // in between without harm.
 func TestSourceTwoSteps(t *testing.T) {
@@ -650,11 +674,11 @@ func TestSourceRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, e := newHouse(t), &elsewhere{}
 		e.set("there", secretA, "v1")
-		hanging := false
+		var hanging atomic.Bool
 		h.with(t, func(o *custody.Options) {
 			o.Now = time.Now
 			o.ReadSource = func(ctx context.Context, tenant string, r source.Ref) (source.Payload, error) {
-				if hanging {
+				if hanging.Load() {
 					<-ctx.Done()
 				}
 				return e.read(ctx, tenant, r)
@@ -672,7 +696,7 @@ func TestSourceRun(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		wantStates(t, h.Service, "grace secret A", "active secret B")
-		hanging = true
+		hanging.Store(true)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		if k, err := h.Get(tenant, "b"); err != nil || k.Signing != 2 {
