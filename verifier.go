@@ -1,8 +1,11 @@
 package sealwright
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -30,8 +33,9 @@ type Verifier struct {
 // work is what one verification or signing needs. It is reused, so that the
 // message and the claim cost no allocation.
 type work struct {
-	m Message
-	c Claim
+	m       Message
+	c       Claim
+	matched Tag // of match
 }
 
 func getWork(pool *sync.Pool) *work {
@@ -42,7 +46,7 @@ func getWork(pool *sync.Pool) *work {
 }
 
 func putWork(pool *sync.Pool, w *work) {
-	w.m = Message{}
+	w.m, w.matched = Message{}, Tag{}
 	w.c.reset()
 	pool.Put(w)
 }
@@ -62,6 +66,7 @@ type Verdict struct {
 	Age       time.Duration // now − At; negative if At is ahead of now
 	Expires   time.Time     // zero if the scheme carries none
 	Nonce     string        // signed nonce or message ID
+	Tag       Tag           // that matched; what a message can be known by again if it has no nonce
 	Rendering string        // which alternative form of the signed bytes matched
 	Warnings  []string      // weaknesses of the scheme or the key
 }
@@ -179,7 +184,7 @@ func (v *Verifier) VerifyRing(ring *keyring.Ring, m Message, now time.Time) (ver
 		if n < 0 {
 			continue
 		}
-		verdict.KeyID, verdict.Version, verdict.Algorithm = k.ID, k.Version, algorithm
+		verdict.KeyID, verdict.Version, verdict.Algorithm, verdict.Tag = k.ID, k.Version, algorithm, w.matched
 		if len(c.Renderings) > 1 {
 			verdict.Rendering = c.Renderings[n]
 		}
@@ -244,6 +249,21 @@ func (v *Verifier) checkTime(c *Claim, now time.Time, verdict *Verdict) error {
 	return nil
 }
 
+// Tag is a tag that matched, decoded, so that all ways to write it are one. It
+// is not printed: with the message it is as good as a signature. The zero value
+// is none.
+type Tag struct {
+	bytes [mac.MaxSize]byte
+	size  uint8
+}
+
+// Bytes returns a copy of the tag, to be remembered in a form that does not show
+// it. It is empty for the zero value.
+func (t Tag) Bytes() []byte { return bytes.Clone(t.bytes[:t.size]) }
+
+// Format prints that there is a tag, and nothing of it.
+func (t Tag) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[tag]") }
+
 // match returns the first rendering under which a tag of the claim is the tag
 // of the message by k, or -1. It is the only place where tags are compared.
 func (v *Verifier) match(w *work, k *keyring.Key) (int, mac.Algorithm, error) {
@@ -270,6 +290,7 @@ func (v *Verifier) match(w *work, k *keyring.Key) (int, mac.Algorithm, error) {
 			t := &w.c.tags[i]
 			if state.VerifyTruncated(t.bytes[:t.size], size) && found < 0 && (t.owner == "" || t.owner == k.ID) {
 				found = n
+				w.matched = Tag{bytes: t.bytes, size: uint8(t.size)}
 			}
 		}
 	}

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/catalogue"
 	"github.com/sealwright/sealwright/keyring"
+	"github.com/sealwright/sealwright/replay"
 	"github.com/sealwright/sealwright/sealhttp"
 	"github.com/sealwright/sealwright/secret"
 )
@@ -50,6 +52,44 @@ func ExampleMiddleware() {
 	// 200 OK
 	// refused: signature does not match
 	// 401 Unauthorized
+}
+
+// A server takes each message once. One that signs again has another nonce.
+func ExampleMemory() {
+	ring := keyring.Must(keyring.Key{ID: "k1", Version: 1, Secret: secret.FromString("an example secret of 32 bytes...")})
+	started := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+	now := started.Add(time.Minute)
+	window := replay.Options{Past: 5 * time.Minute, Future: 5 * time.Second}
+	memory, err := sealhttp.NewMemory(window, started)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	scheme := catalogue.Must("rfc9421")
+	api := sealhttp.Middleware{
+		Verifier: &sealwright.Verifier{Scheme: scheme, Ring: ring, Past: window.Past, Future: window.Future},
+		Claims:   memory,
+		Now:      func() time.Time { return now },
+	}
+	handler := api.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Println("paid") }))
+
+	message := sealwright.Message{Method: "POST", Host: "example.com", Target: "/payments", Header: http.Header{}}
+	signed, err := (&sealwright.Signer{Scheme: scheme, Ring: ring}).Sign(message, now)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		r := httptest.NewRequest("POST", "https://example.com/payments", nil)
+		r.Header = signed.Header
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// paid
+	// 200
+	// 409
 }
 
 // A client signs what it sends with HTTP Message Signatures.

@@ -28,20 +28,26 @@ type Middleware struct {
 	// answered here. Nil means that there are none.
 	Responder *scheme.Responder
 
+	// Claims remembers which messages were used, so that none passes twice. Nil
+	// means that repetitions pass.
+	Claims Claims
+
 	MaxBody int64            // longest body in bytes; 0 means DefaultMaxBody
 	Scheme  string           // of the URL that was signed, https or http; "" means https for TLS and http otherwise
 	Now     func() time.Time // nil means time.Now
 
 	// OnRefusal is called before a request is refused, with the verdict as far
 	// as there is one and the reason: an error of package sealwright,
-	// ErrTooLarge, or one of reading the body. It is for logs and metrics: none
+	// ErrTooLarge, ErrReplayed, ErrNotRemembered, or one of reading the body. It is for logs and metrics: none
 	// of it may reach the client. Nil means that refusals are silent.
 	OnRefusal func(*http.Request, sealwright.Verdict, error)
 }
 
 // Handler returns a handler that calls next for requests that verify and
 // answers all others itself: 413 for a body over the cap, 400 for one that
-// breaks off, and otherwise 401, always the same, whatever the reason.
+// breaks off, and otherwise 401, always the same, whatever the reason. Only who
+// has sent a message that verifies gets 409 if it was used before, so as not to
+// send it again, and 503 if that is not known.
 //
 // next gets the body as it was received, and finds the verdict with
 // [VerdictFrom].
@@ -98,7 +104,11 @@ func (m *Middleware) verify(w http.ResponseWriter, r *http.Request) (sealwright.
 			return sealwright.Verdict{Scheme: m.Verifier.Scheme.Name(), Reason: sealwright.ReasonOf(err), Detail: err.Error()}, nil, nil, err
 		}
 	}
-	verdict, err := m.Verifier.VerifyRing(ring, message, now())
+	at := now()
+	verdict, err := m.Verifier.VerifyRing(ring, message, at)
+	if err == nil { // never before: a stranger would use up what others may send
+		err = claim(r.Context(), m.Claims, at, verdict)
+	}
 	return verdict, read, nil, err
 }
 
@@ -145,9 +155,16 @@ func status(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errBody):
 		return http.StatusBadRequest
+	case errors.Is(err, ErrReplayed):
+		return http.StatusConflict
+	case errors.Is(err, ErrNotRemembered):
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnauthorized
 }
+
+// retryAfter is how many seconds a client is asked to wait that got a 503.
+const retryAfter = "5"
 
 // refuse writes a problem (RFC 9457) that says no more than the status.
 func refuse(w http.ResponseWriter, status int) {
@@ -156,6 +173,9 @@ func refuse(w http.ResponseWriter, status int) {
 	h.Set("Cache-Control", "no-store")
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Signature") // RFC 9110 section 15.5.2 wants one
+	}
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(`{"title":"` + http.StatusText(status) + `","status":` + strconv.Itoa(status) + "}\n")) // the client may be gone

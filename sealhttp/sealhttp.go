@@ -6,9 +6,8 @@
 // refusals look alike. A [Transport] signs what an [http.Client] sends.
 //
 // Bodies are held in memory. Nothing is decoded: a signature covers the bytes
-// of the wire, so neither side undoes a content coding. The package keeps no
-// nonces; a handler that must refuse repetitions takes the nonce, or whatever
-// it remembers, from the verdict.
+// of the wire, so neither side undoes a content coding. Repetitions
+// are refused by who sets [Middleware.Claims], with a [Memory] or one of his own.
 package sealhttp
 
 import (
