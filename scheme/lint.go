@@ -116,7 +116,7 @@ func (b *builder) findings() Findings {
 func (b *builder) lint() Findings {
 	var f Findings
 	for _, rule := range []func(*builder) Findings{
-		lintAbsent, lintTime, lintClocks, lintCoverage, lintBorders, lintPlaces, lintReplay, lintRetention, lintStrength, lintSecret,
+		lintAbsent, lintTime, lintNonce, lintClocks, lintCoverage, lintBorders, lintPlaces, lintReplay, lintRetention, lintStrength, lintSecret,
 	} {
 		for _, x := range rule(b) {
 			if !slices.Contains(f, x) { // renderings repeat each other
@@ -174,6 +174,16 @@ func lintTime(b *builder) Findings {
 		return Findings{{"unsigned-time", "the time in " + p.place(p.time.source) + " is outside the signed bytes, so anybody can change it", "A09", true}}
 	}
 	return Findings{{"unsigned-time", "the time in " + p.place(p.time.source) + " is not signed, so it does not count", "A09", false}}
+}
+
+// lintNonce wants the nonce under the tag: one that anybody can change makes
+// no message unique.
+func lintNonce(b *builder) Findings {
+	p := b.program
+	if p.nonce == nil || p.alwaysCovers(p.nonce.source) {
+		return nil
+	}
+	return Findings{{"unsigned-nonce", "the nonce in " + p.place(p.nonce.source) + " is outside the signed bytes, so anybody can change it", "A11", true}}
 }
 
 // lintClocks warns of a time that can stand in several places.

@@ -12,6 +12,9 @@ import (
 
 const timed = `"time":{"from":"header:X-Time","format":"unix","past":"300s","future":"30s"},"message":["{time}.{body}"]`
 
+// nonced signs a nonce beside the time.
+const nonced = `"time":{"from":"header:X-Time","format":"unix","past":"300s","future":"30s"},"message":["{nonce}.{time}.{body}"]`
+
 func TestLintRules(t *testing.T) {
 	tests := []struct {
 		name, members string
@@ -21,15 +24,19 @@ func TestLintRules(t *testing.T) {
 	}{
 		{"TwoPlacesOfTheTime", frame + `,"time":{"from":"header:X-Time","also":["header:Date"],"format":"http-date"},"message":["{time}\n{body}"]`, "clocks", false, "header:X-Time or header:Date"},
 		{"OnePlaceOfTheTime", frame + `,` + timed, "clocks", false, ""},
-		{"NonceKeptTooShort", frame + `,"nonce":{"from":"header:X-Id","keep":"329s"},` + timed, "retention", true, "kept for 5m29s, but a message is fresh for up to 5m30s"},
-		{"NonceKeptAsLongAsTheWindow", frame + `,"nonce":{"from":"header:X-Id","keep":"330s"},` + timed, "retention", false, ""},
-		{"NonceKeptByDefault", frame + `,"nonce":{"from":"header:X-Id"},` + timed, "retention", false, ""},
+		{"NonceKeptTooShort", frame + `,"nonce":{"from":"header:X-Id","keep":"329s"},` + nonced, "retention", true, "kept for 5m29s, but a message is fresh for up to 5m30s"},
+		{"NonceKeptAsLongAsTheWindow", frame + `,"nonce":{"from":"header:X-Id","keep":"330s"},` + nonced, "retention", false, ""},
+		{"NonceKeptByDefault", frame + `,"nonce":{"from":"header:X-Id"},` + nonced, "retention", false, ""},
 		{"TagKeptTooShort", frame + `,"nonce":{"from":"tag","keep":"10s"},` + timed, "retention", true, "kept for 10s"},
 		{"TagWithoutTime", frame + `,"nonce":{"from":"tag","keep":"10s"},"message":["{body}"]`, "retention", false, ""},
 		{"KeepNoDuration", frame + `,"nonce":{"from":"tag","keep":"3 days"},"message":["{body}"]`, "retention", true, `keep is "3 days"`},
 		{"KeepZero", frame + `,"nonce":{"from":"tag","keep":"0s"},"message":["{body}"]`, "retention", true, `keep is "0s"`},
 		{"ExpiryKeptTooShort", frame + `,"nonce":{"from":"header:X-Id","keep":"1h"},"time":{"from":"header:X-Time","format":"unix","kind":"expires","past":"1h","future":"2h"},"message":["{time}.{body}"]`, "retention", true, "fresh for up to 3h0m0s"},
 		{"TimeThatIsNotThere", frame + `,"message":["{time}.{body}"]`, "absent", true, "names {time}, but the scheme has no time"},
+		{"UnsignedNonce", frame + `,"nonce":{"from":"header:X-Id"},"message":["{body}"]`, "unsigned-nonce", true, "outside the signed bytes"},
+		{"NonceThatTheListCanLeaveOut", frame + `,"nonce":{"from":"header:X-Id"},"message":[{"headers":{"list":"header:X-Signed","sep":" ","line":"{name}: {value}","join":"\n"}}]`, "unsigned-nonce", true, "outside the signed bytes"},
+		{"NonceThatTheListMustHave", frame + `,"nonce":{"from":"header:X-Id"},"message":[{"headers":{"list":"header:X-Signed","sep":" ","line":"{name}: {value}","join":"\n","require":["x-id"]}}]`, "unsigned-nonce", false, ""},
+		{"SignedNonce", frame + `,"nonce":{"from":"header:X-Id"},"message":["{nonce}.{body}"]`, "unsigned-nonce", false, ""},
 		{"NonceThatIsTheTag", frame + `,"nonce":{"from":"tag"},"message":[{"group":["{nonce}.{body}"]}]`, "absent", true, "names {nonce}, but the scheme has no nonce"},
 		{"KeyIDThatIsNotThere", frame + `,"message":["{keyid}.{body}"]`, "absent", true, "names {keyid}, but the scheme has no key_id"},
 		{"UnixTimeThatIsNotThere", frame + `,"message":["{unixtime}.{body}"]`, "absent", true, "names {unixtime}, but the scheme has no time"},

@@ -34,6 +34,7 @@ func (f Finding) Mend() string {
 // mends are by rule, and by rule and class where a rule finds several.
 var mends = map[string]string{
 	"unsigned-time":   `put {time} into message; if the provider does not sign the time, say "unsigned_time": "accepted-risk", and it counts for nothing`,
+	"unsigned-nonce":  "put {nonce} into message; if the provider does not sign it, leave it out, or remember tags with \"from\": \"tag\"",
 	"unsigned-window": "put the source of the window into message, or leave window out and set past",
 	"absent":          "say where it stands, or leave it out of message",
 	"clocks":          "have the sender write one of the places only, and leave out also",
