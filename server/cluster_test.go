@@ -541,10 +541,10 @@ func testNodesCrash(t *testing.T, p *peer.Postgres) {
 			}
 		})
 	}
-	for range 2 {
+	for _, end := range []func(testing.TB){p.Kill, p.Crash} {
 		at := acknowledged.Load()
 		soon(t, "a rotation", func() bool { return acknowledged.Load() > at })
-		p.Crash(t)
+		end(t)
 		signed := x.checks.Load()
 		soon(t, "signatures while PostgreSQL is away", func() bool { return x.checks.Load() > signed+100 })
 		p.Start(t)

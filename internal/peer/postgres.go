@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -222,6 +223,34 @@ func (p *Postgres) Resume(t testing.TB) {
 		check(t, syscall.Kill(pid, syscall.SIGCONT))
 	}
 	p.paused = nil
+}
+
+// Kill ends every process of the server by SIGKILL, and returns when the server
+// is gone. [Postgres.Start] starts it again.
+func (p *Postgres) Kill(t testing.TB) {
+	t.Helper()
+	p.Pause(t) // so that the list of processes is complete
+	all := p.paused
+	for _, pid := range all {
+		check(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	p.paused = nil
+	p.Crash(t)
+	for deadline := time.Now().Add(startTimeout); slices.ContainsFunc(all, alive); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) { // one would keep the next start from the shared memory
+			t.Fatal("a process of PostgreSQL is there after SIGKILL")
+		}
+	}
+}
+
+// alive reports whether there is a process that has not ended. One that has, and
+// whose parent has not asked, counts as gone where /proc says so.
+func alive(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || !strings.Contains(string(stat), ") Z ")
 }
 
 // Socket returns the path of the unix socket.

@@ -15,21 +15,25 @@ import (
 // What was committed survives a crash of the server, and what was not does not.
 func TestPostgresRecovers(t *testing.T) {
 	p := peer.StartPostgres(t)
-	url := p.NewDatabase(t)
-	conn := connect(t, url)
-	for _, text := range []string{"CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "BEGIN", "INSERT INTO a VALUES (2)"} {
-		if _, err := conn.Exec(t.Context(), text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.Crash(t)
-	if err := conn.Ping(t.Context()); err == nil {
-		t.Error("the server answers after a crash")
-	}
-	p.Start(t)
-	var got int
-	if err := connect(t, url).QueryRow(t.Context(), "SELECT sum(n) FROM a").Scan(&got); err != nil || got != 1 {
-		t.Errorf("after the crash: got %d, %v, want 1", got, err)
+	for name, end := range map[string]func(testing.TB){"Crash": p.Crash, "Kill": p.Kill} {
+		t.Run(name, func(t *testing.T) {
+			url := p.NewDatabase(t)
+			conn := connect(t, url)
+			for _, text := range []string{"CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "BEGIN", "INSERT INTO a VALUES (2)"} {
+				if _, err := conn.Exec(t.Context(), text); err != nil {
+					t.Fatal(err)
+				}
+			}
+			end(t)
+			if err := conn.Ping(t.Context()); err == nil {
+				t.Error("the server answers after its end")
+			}
+			p.Start(t)
+			var got int
+			if err := connect(t, url).QueryRow(t.Context(), "SELECT sum(n) FROM a").Scan(&got); err != nil || got != 1 {
+				t.Errorf("afterwards: got %d, %v, want 1", got, err)
+			}
+		})
 	}
 }
 
