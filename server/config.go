@@ -49,6 +49,8 @@ type Config struct {
 	keys    keysConfig
 	cluster clusterConfig
 	sources sourcesConfig
+	limits  limitsConfig
+	redis   redisConfig
 }
 
 // Bounds and defaults of the settings.
@@ -83,6 +85,9 @@ const (
 //	  batch_body: 16MiB
 //	  items: 1000
 //	  diagnosis: 2s
+//	  concurrency: 1024
+//	  queue: 1024
+//	  connections: 200
 //	rejections:
 //	  keep: 0
 //	  body: 64KiB
@@ -102,12 +107,7 @@ type File struct {
 		Level  Setting `yaml:"level"`
 		Format Setting `yaml:"format"`
 	} `yaml:"log"`
-	Limits struct {
-		Body      Setting `yaml:"body"`
-		BatchBody Setting `yaml:"batch_body"`
-		Items     Setting `yaml:"items"`
-		Diagnosis Setting `yaml:"diagnosis"`
-	} `yaml:"limits"`
+	Limits     LimitsFile `yaml:"limits"`
 	Rejections struct {
 		Keep Setting `yaml:"keep"`
 		Body Setting `yaml:"body"`
@@ -116,6 +116,7 @@ type File struct {
 	Cluster ClusterFile `yaml:"cluster"`
 	KMS     KMSFile     `yaml:"kms"`
 	Sources SourcesFile `yaml:"sources"`
+	Redis   RedisFile   `yaml:"redis"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -164,6 +165,8 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	}
 	c.keys = s.keys(c.keys, f.Keys)
 	c.cluster = s.cluster(c.cluster, f.Cluster)
+	c.limits = s.limits(f.Limits)
+	c.redis = s.redis(f.Redis)
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
 	if c.kms.watch > c.keys.withoutKMS && len(s.errs) == 0 {

@@ -23,6 +23,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/overload"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	elsewhere "github.com/sealwright/sealwright/server/internal/source"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
@@ -148,13 +149,20 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
+	shared, err := openRedis(ctx, c.redis, nil, log)
+	if err != nil {
+		return err
+	}
+	unwatch := watchRedis(ctx, shared)
+	defer func() { err = errors.Join(err, unwatch()) }()
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who.Authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Version: c.Version,
-		Notice: notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }),
+		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
+		Limiter: newLimiter(c.limits, shared, db),
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
@@ -171,7 +179,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	defer root.follow(ctx, log)()
 	defer rotator.start(ctx)()
 	defer keepKeys(ctx, keys, log)()
-	return listen(ctx, c, l, api, log, &ready, created)
+	if rate := c.limits.connections; rate > 0 {
+		l = overload.LimitConnections(l, rate, false, log)
+	}
+	return listen(ctx, c, l, overload.NewShedder(api, c.limits.concurrency, c.limits.queue), log, &ready, created)
 }
 
 // listen answers requests until ctx ends.

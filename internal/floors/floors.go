@@ -115,6 +115,7 @@ func House() Rules {
 			"scheme":                  "is one compiler, whose parts share the compiled form",
 			"server/internal/custody": "is one life, of which every step is one commit of the same document",
 			"doctor":                  "is one search, whose hypotheses share what was tried",
+			"server":                  "reads every setting with its place, and joins all adapters",
 			"server/internal/rest":    "has its own decoder and encoder beside the standard ones",
 		},
 	}
@@ -175,6 +176,7 @@ func groups() map[string]Group {
 		"server/internal/source/gcpsecrets": Adapters,
 		"server/internal/source/vaultkv":    Adapters,
 		"server/internal/cluster/redis":     Adapters,
+		"server/internal/overload":          Adapters,
 		"server/internal/rest":              Adapters,
 		"server/internal/authn":             Adapters,
 		"server/internal/telemetry":         Adapters,

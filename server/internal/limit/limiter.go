@@ -20,7 +20,7 @@ type Counter interface {
 	Take(ctx context.Context, k Key, l Limit, cost int) Use
 }
 
-// Request is who asks. An empty field is not limited.
+// Request is who asks. An empty field is not counted.
 type Request struct {
 	Tenant  string
 	Caller  string
@@ -52,15 +52,29 @@ type Result struct {
 	RetryAfter time.Duration // until the units will be there; 0 if OK, or if they never will: the cost is above Limit.Burst
 }
 
+// Active reports whether there is any rule.
+func (l *Limiter) Active() bool { return l.set.Load() != nil }
+
 // Check takes cost units, at least 1, from every limit that holds for r, or
-// from none. Call it after the request was authenticated: limits of callers and
-// keys that anybody could use up were a weapon against their owners.
+// from none. Call it after the request was authenticated, and with the key only
+// after it was decided that the caller may use it: limits that anybody could use
+// up were a weapon against their owners. A key may be added to a request that
+// was checked without it with [Limiter.CheckKey].
 func (l *Limiter) Check(ctx context.Context, r Request, cost int) Result {
+	return l.check(ctx, taking{request: r}, cost)
+}
+
+// CheckKey is Check of nothing but the key.
+func (l *Limiter) CheckKey(ctx context.Context, tenant, key string, cost int) Result {
+	return l.check(ctx, taking{request: Request{Tenant: tenant, Key: key}, keyOnly: true}, cost)
+}
+
+func (l *Limiter) check(ctx context.Context, t taking, cost int) Result {
 	set := l.set.Load()
 	if set == nil {
 		return Result{OK: true}
 	}
-	t := taking{ctx: ctx, counter: l.counter, request: r, result: Result{OK: true}}
+	t.ctx, t.counter, t.result = ctx, l.counter, Result{OK: true}
 	if n, ok := t.each(set, max(cost, 1), math.MaxInt); !ok {
 		t.each(set, -max(cost, 1), n)
 	}
@@ -72,6 +86,7 @@ type taking struct {
 	ctx     context.Context
 	counter Counter
 	request Request
+	keyOnly bool
 	address string
 	result  Result
 }
@@ -133,9 +148,11 @@ func (t *taking) subject(s Scope) string {
 		return t.request.Caller
 	case ScopeKey:
 		return t.request.Key
-	default:
-		return t.request.Tenant
 	}
+	if t.keyOnly {
+		return ""
+	}
+	return t.request.Tenant
 }
 
 // note keeps the rule that refused, or else the one with the least left.

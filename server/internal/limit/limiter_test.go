@@ -136,6 +136,23 @@ func TestCheckTakesAllOrNothing(t *testing.T) {
 	}
 }
 
+// A key that is checked later counts once, and nothing else does.
+func TestCheckKey(t *testing.T) {
+	l, m, _ := limiter(t, limit.Rule{Name: "key", Scope: limit.ScopeKey, Rate: 2}, limit.Rule{Name: "tenant", Scope: limit.ScopeTenant, Rate: 9}, limit.Rule{Name: "caller", Scope: limit.ScopeCaller, Rate: 9})
+	if r := l.Check(t.Context(), limit.Request{Tenant: "t", Caller: "c"}, 1); !r.OK || r.Remaining != 8 {
+		t.Errorf("got %+v", r)
+	}
+	if r := l.CheckKey(t.Context(), "t", "k", 2); !r.OK || r.Rule != "key" {
+		t.Errorf("got %+v", r)
+	}
+	if r := l.CheckKey(t.Context(), "t", "k", 1); r.OK {
+		t.Errorf("got %+v", r)
+	}
+	if r := l.Check(t.Context(), limit.Request{Tenant: "t", Caller: "c"}, 1); !r.OK || r.Remaining != 7 || m.Len() != 3 {
+		t.Errorf("got %+v, %d entries", r, m.Len())
+	}
+}
+
 // New rules keep what was used.
 func TestReplace(t *testing.T) {
 	rule := limit.Rule{Name: "a", Scope: limit.ScopeKey, Rate: 2, Per: limit.Hour}

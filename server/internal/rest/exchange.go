@@ -115,6 +115,9 @@ func (a *API) guard(x *exchange, actions []access.Action, h handler) {
 	}()
 	err := a.identify(x)
 	if err == nil {
+		err = a.take(x, 1)
+	}
+	if err == nil {
 		err = mayAny(x.caller, actions)
 	}
 	if err == nil {

@@ -61,6 +61,9 @@ func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind
 		if key, err = narrowByHeader(x.r.Header, key); err != nil {
 			return nil, 0, err
 		}
+		if err := a.takeKey(x, key.Name, 1); err != nil {
+			return nil, 0, err
+		}
 	}
 	return key, kind, nil
 }
@@ -96,6 +99,9 @@ func (a *API) process(x *exchange, key *custody.Key, members member, do step) er
 	}
 	key, err := narrow(key, b.purpose, b.context)
 	if err != nil {
+		return err
+	}
+	if err := a.takeItems(x, key.Name, len(b.items)); err != nil {
 		return err
 	}
 	if key.Native() {

@@ -61,6 +61,9 @@ func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Actio
 	if k, err = narrow(k, given(in.Purpose), given(in.Context)); err != nil {
 		return nil, a.fails(ctx, err)
 	}
+	if err := a.takeKey(x, k.Name, 1); err != nil {
+		return nil, a.fails(ctx, err)
+	}
 	w := &work{key: k, ring: k.Ring}
 	if in.KeyID != "" {
 		if w.ring, err = renamed(k, in.KeyID); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -104,6 +105,10 @@ type Options struct {
 
 	// Diagnose says why a request does not verify; nil means doctor.Diagnose.
 	Diagnose func(context.Context, doctor.Input) doctor.Diagnosis
+
+	// Limiter says how fast callers, keys, tenants and addresses may ask; nil
+	// means that nothing is limited.
+	Limiter *limit.Limiter
 
 	Record  func(Operation)  // called once for each request below /v1
 	Log     *slog.Logger     // for what the caller may not see; nil means slog.Default

@@ -22,7 +22,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -99,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		o.Skew = DefaultSkew
 	}
 	if o.Log == nil {
-		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -193,8 +192,11 @@ func (c *Client) note(err error) {
 	}
 }
 
-// Notice returns what is wrong, empty for nothing.
+// Notice returns what is wrong, empty for nothing. A nil Client has nothing.
 func (c *Client) Notice() string {
+	if c == nil {
+		return ""
+	}
 	since := c.away.Load()
 	if since == nil {
 		return ""
