@@ -54,7 +54,9 @@ func newHouse(t *testing.T) *house {
 }
 
 func (h *house) options(st custody.Store) custody.Options {
-	return custody.Options{Store: st, Wrapper: h.wrapper, Now: func() time.Time { return h.now }, Devices: h.devices, FirstDevice: "maker"}
+	return custody.Options{
+		Store: st, Wrapper: h.wrapper, Now: func() time.Time { return h.now }, Devices: h.devices, FirstDevice: "maker", ImportKey: aKey,
+	}
 }
 
 func (h *house) open(t *testing.T, st custody.Store) *custody.Service {

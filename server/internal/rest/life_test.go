@@ -274,7 +274,7 @@ func TestLeases(t *testing.T) {
 
 // Offers beyond the bound are refused with a time to try again.
 func TestImportsAtATime(t *testing.T) {
-	made := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 4096) })
+	made := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }) // short is fast
 	f := start(t, func(o *rest.Options) {
 		root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
 		if err != nil {
