@@ -2,10 +2,8 @@ package rest
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -15,7 +13,6 @@ import (
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
-	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // sign answers POST /v1/keys/{name}/sign.
@@ -104,9 +101,7 @@ func (a *API) process(x *exchange, key *custody.Key, members member, do step) er
 	if err := a.takeItems(x, key.Name, len(b.items)); err != nil {
 		return err
 	}
-	if key.Native() {
-		defer a.bound(x)()
-	}
+	defer a.bound(x, key)()
 	x.out = x.out[:0]
 	if !b.isBatch {
 		if err := do(x, key, &b.message, nil, -1); err != nil {
@@ -245,13 +240,7 @@ func (x *exchange) signMessage(key *custody.Key, m *message, batchEncoding []byt
 	if err != nil {
 		return err
 	}
-	var tag []byte
-	var version int
-	if key.Native() {
-		tag, version, err = key.SignNative(x.r.Context(), sha256.Sum256(content))
-	} else {
-		tag, version, err = key.Sign(x.tag[:0], content)
-	}
+	tag, version, err := key.Make(x.r.Context(), x.tag[:0], content)
 	if err != nil {
 		return err
 	}
@@ -277,27 +266,6 @@ func (x *exchange) signed(key *custody.Key, tag []byte, version int, encoding ca
 	x.out = append(x.out, '}')
 }
 
-// verdict is the result of a verification.
-type verdict struct {
-	valid   bool
-	reason  sealwright.Reason
-	detail  string
-	version int // that matched; as claimed if none did; 0 if none was claimed
-}
-
-func refusal(version int, err error) verdict {
-	if errors.Is(err, custody.ErrRevoked) {
-		return verdict{reason: reasonRevoked, detail: err.Error(), version: version}
-	}
-	return verdict{reason: sealwright.ReasonOf(err), detail: err.Error(), version: version}
-}
-
-// claim is the tag or the signature that comes with a message, decoded.
-type claim struct {
-	tag       []byte
-	signature api.Signature // if tag is nil
-}
-
 // verifyMessage is the [step] of verify.
 func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []byte, item int) error {
 	encoding, err := encodingOf(m, batchEncoding, item)
@@ -318,7 +286,7 @@ func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []b
 	if err != nil {
 		return err
 	}
-	if v.valid {
+	if v.Valid {
 		x.op.Valid++
 	}
 	x.conclude(key, v, item >= 0)
@@ -327,72 +295,50 @@ func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []b
 
 // check verifies content. The error is of kind [fault.Unavailable] if it is not
 // known whether it is valid.
-func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, content []byte) (verdict, error) {
+func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, content []byte) (custody.Verdict, error) {
 	c, err := x.readClaim(key, string(m.tag), string(m.signature), m.tag != nil, encoding)
 	if err != nil {
-		return refusal(0, err), nil
+		return custody.Refused(0, err), nil
 	}
-	if key.Native() {
-		return x.checkNative(key, c, sha256.Sum256(content))
-	}
-	if c.tag != nil {
-		if version, ok := key.Verify(c.tag, 0, content); ok {
-			return verdict{valid: true, version: version}, nil
-		}
-		if version, ok := key.RevokedBy(c.tag, content); ok {
-			return revoked(key, version), nil
-		}
-		return refusal(0, sealwright.ErrMismatch), key.Unsure()
-	}
-	err = key.VerifySignature(c.signature, content)
-	if err == nil {
-		return verdict{valid: true, version: c.signature.Version}, nil
-	}
-	if fault.KindOf(err) == fault.Unavailable {
-		return verdict{}, err
-	}
-	if sealwright.ReasonOf(err) != sealwright.ReasonMismatch {
-		key.Verify(c.signature.Tag, 0, content) // as much work as for a wrong tag
-	}
-	return refusal(c.signature.Version, err), nil
+	return key.Check(x.r.Context(), c, content)
 }
 
 // readClaim decodes the tag or the signature. The error says what is malformed.
-func (x *exchange) readClaim(key *custody.Key, tag, signature string, isTag bool, encoding canon.Encoding) (claim, error) {
+func (x *exchange) readClaim(key *custody.Key, tag, signature string, isTag bool, encoding canon.Encoding) (custody.Claim, error) {
 	if tag == "" && signature == "" {
-		return claim{}, sealwright.ErrMissing
+		return custody.Claim{}, sealwright.ErrMissing
 	}
 	if !isTag {
 		s, err := api.ParseSignature(signature)
 		if err != nil {
-			return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "%v", err)
+			return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "%v", err)
 		}
-		return claim{signature: s}, nil
+		return custody.Claim{Signature: s}, nil
 	}
 	n, err := encoding.Decode(x.tag[:], tag)
 	if err != nil {
-		return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag: %v", err)
+		return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag: %v", err)
 	}
 	if want := key.Algorithm.Size(); n != want {
-		return claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag has %d bytes, want %d", n, want)
+		return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag has %d bytes, want %d", n, want)
 	}
-	return claim{tag: x.tag[:n]}, nil
+	return custody.Claim{Tag: x.tag[:n]}, nil
 }
 
 // conclude appends the answer of verify.
-func (x *exchange) conclude(key *custody.Key, v verdict, inBatch bool) {
-	x.op.Version = v.version
+func (x *exchange) conclude(key *custody.Key, v custody.Verdict, inBatch bool) {
+	x.op.Version = v.Version
 	if !inBatch {
-		x.op.Outcome, x.op.Reason = "valid", string(v.reason)
-		if !v.valid {
+		x.op.Outcome, x.op.Reason = "valid", string(v.Reason)
+		if !v.Valid {
 			x.op.Outcome = "invalid"
 		}
 	}
-	out := strconv.AppendBool(append(x.out, `{"valid":`...), v.valid)
-	if !v.valid {
-		out = append(append(out, `,"reason":"`...), v.reason...)
+	out := strconv.AppendBool(append(x.out, `{"valid":`...), v.Valid)
+	if !v.Valid {
+		out = append(append(out, `,"reason":"`...), v.Reason...)
 		out = append(out, `","detail":`...)
-		detail, err := json.Marshal(v.detail)
+		detail, err := json.Marshal(v.Detail)
 		if err != nil {
 			detail = []byte(`""`) // a string can always be marshalled
 		}
@@ -402,11 +348,11 @@ func (x *exchange) conclude(key *custody.Key, v verdict, inBatch bool) {
 	}
 	out = append(append(append(out, key.Name...), `","key_id":"`...), key.ID...)
 	out = append(out, '"')
-	if v.valid {
-		out = append(append(append(out, `,"state":"`...), key.State(v.version)...), '"')
+	if v.Valid {
+		out = append(append(append(out, `,"state":"`...), key.State(v.Version)...), '"')
 	}
-	if v.version != 0 {
-		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.version), 10)
+	if v.Version != 0 {
+		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.Version), 10)
 	}
 	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
 	x.out = append(out, '"')

@@ -1,10 +1,8 @@
 package rest
 
 import (
-	"fmt"
 	"net/http"
 
-	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/server/internal/custody"
 )
 
@@ -13,14 +11,6 @@ const (
 	headerPurpose = "Sealwright-Purpose"
 	headerContext = "Sealwright-Context"
 )
-
-// reasonRevoked is the reason for a tag by a revoked version: somebody signs
-// with a secret that is known to others.
-const reasonRevoked sealwright.Reason = "revoked-key"
-
-func revoked(key *custody.Key, version int) verdict {
-	return refusal(version, fmt.Errorf("%w: %w: version %d of key %q", sealwright.ErrUnknownKey, custody.ErrRevoked, version, key.Name))
-}
 
 // narrow returns the key to use for a purpose and a context, nil for nothing
 // said about them. An empty text is something said, and wrong.

@@ -245,7 +245,7 @@ func (w *work) blame(v sealwright.Verdict) sealwright.Verdict {
 	if err != nil {
 		return v
 	}
-	v.Reason, v.Version, v.KeyID = reasonRevoked, by.Version, by.KeyID
+	v.Reason, v.Version, v.KeyID = custody.ReasonRevoked, by.Version, by.KeyID
 	v.Detail = fmt.Sprintf("version %d of key %q is revoked", by.Version, w.key.Name)
 	return v
 }

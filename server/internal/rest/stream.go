@@ -8,10 +8,7 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
-	"github.com/sealwright/sealwright/keyring"
-	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/server/internal/custody"
-	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // Headers of a streamed body, in the form of net/http.
@@ -27,24 +24,19 @@ func (a *API) signStream(x *exchange, key *custody.Key) error {
 	if err != nil {
 		return err
 	}
-	if key.Native() {
-		return a.signNativeStream(x, key, encoding)
-	}
-	m, err := key.MAC(0)
+	s, err := key.SignStream()
 	if err != nil {
 		return err
 	}
-	version := key.Signing
-	state := m.State()
-	defer state.Release()
-	if err := a.stream(x, state); err != nil {
+	defer s.Close()
+	if err := a.stream(x, s); err != nil {
 		return err
 	}
-	tag, err := state.Sum(x.tag[:0])
+	defer a.bound(x, key)()
+	tag, version, err := s.Sign(x.r.Context(), x.tag[:0])
 	if err != nil {
 		return err
 	}
-	key.Used(version)
 	x.op.Version = version
 	x.out = x.out[:0]
 	x.signed(key, tag, version, encoding)
@@ -58,121 +50,51 @@ func (a *API) signStream(x *exchange, key *custody.Key) error {
 func (a *API) verifyStream(x *exchange, key *custody.Key) error {
 	c, err := x.streamClaim(key)
 	if errors.Is(err, sealwright.ErrMalformed) || errors.Is(err, sealwright.ErrMissing) {
-		x.answer(key, refusal(0, err))
+		x.answer(key, custody.Refused(0, err))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if key.Native() {
-		return a.verifyNativeStream(x, key, c)
-	}
-	candidates, refused, err := a.candidates(key, c)
+	s, err := key.CheckStream(c)
 	if err != nil {
 		return err
 	}
-	states := make([]io.Writer, 0, len(candidates))
-	for _, m := range candidates {
-		state := m.mac.State()
-		defer state.Release()
-		states = append(states, state)
-	}
-	if err := a.stream(x, states...); err != nil {
+	defer s.Close()
+	if err := a.stream(x, s); err != nil {
 		return err
 	}
-	tag := c.tag
-	if tag == nil {
-		tag = c.signature.Tag
-	}
-	v := refusal(c.signature.Version, sealwright.ErrMismatch)
-	for i, m := range candidates {
-		switch ok := states[i].(*mac.State).Verify(tag); {
-		case !ok || v.valid:
-		case m.revoked:
-			v = revoked(key, m.version)
-		default:
-			v = verdict{valid: true, version: m.version}
-		}
-	}
-	if c.tag != nil && v.reason == sealwright.ReasonMismatch {
-		if err := key.Unsure(); err != nil {
-			return err
-		}
-	}
-	if refused != nil {
-		v = refusal(c.signature.Version, refused)
-	}
-	if v.valid {
-		key.Used(v.version)
+	defer a.bound(x, key)()
+	v, err := s.Check(x.r.Context())
+	if err != nil {
+		return err
 	}
 	x.answer(key, v)
 	return nil
 }
 
-func (x *exchange) answer(key *custody.Key, v verdict) {
+func (x *exchange) answer(key *custody.Key, v custody.Verdict) {
 	x.out = x.out[:0]
 	x.conclude(key, v, false)
 	x.reply()
 }
 
-// candidate is a version of a key that may have made a tag.
-type candidate struct {
-	version int
-	mac     *mac.Key
-	revoked bool // it only says why the tag is refused
-}
-
-// candidates returns the versions to try. A signature that names another key,
-// version or algorithm is refused whatever they say: they only make it cost as
-// much as a wrong tag.
-func (a *API) candidates(key *custody.Key, c claim) (list []candidate, refused, err error) {
-	if c.tag == nil {
-		m, err := key.MACFor(c.signature)
-		if err == nil {
-			return []candidate{{version: c.signature.Version, mac: m}}, nil, nil
-		}
-		if reason := sealwright.ReasonOf(err); reason == sealwright.ReasonConfig {
-			return nil, nil, err
-		}
-		refused = err
-	}
-	var space [keyring.MaxCandidates]*keyring.Key
-	for _, v := range key.Ring.AppendCandidates(space[:0], "", a.o.Now()) {
-		m, err := key.MAC(v.Version)
-		if fault.KindOf(err) == fault.NotFound {
-			continue // has just ended
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		list = append(list, candidate{version: v.Version, mac: m})
-	}
-	for _, v := range key.RevokedVersions() {
-		m, err := key.RevokedMAC(v)
-		if err != nil {
-			return nil, nil, err
-		}
-		list = append(list, candidate{version: v.Version, mac: m, revoked: true})
-	}
-	return list, refused, nil
-}
-
 // streamClaim reads the headers of verify.
-func (x *exchange) streamClaim(key *custody.Key) (claim, error) {
+func (x *exchange) streamClaim(key *custody.Key) (custody.Claim, error) {
 	encoding, err := streamEncoding(x.r)
 	if err != nil {
-		return claim{}, err
+		return custody.Claim{}, err
 	}
 	tag, hasTag, err := oneHeader(x.r.Header, headerTag)
 	if err != nil {
-		return claim{}, err
+		return custody.Claim{}, err
 	}
 	signature, hasSignature, err := oneHeader(x.r.Header, headerSignature)
 	if err != nil {
-		return claim{}, err
+		return custody.Claim{}, err
 	}
 	if hasTag == hasSignature {
-		return claim{}, newProblem(http.StatusUnprocessableEntity, "want either the header "+headerTag+" or "+headerSignature).
+		return custody.Claim{}, newProblem(http.StatusUnprocessableEntity, "want either the header "+headerTag+" or "+headerSignature).
 			at("header", "want one of the two")
 	}
 	return x.readClaim(key, tag, signature, hasTag, encoding)
@@ -207,9 +129,9 @@ func streamEncoding(r *http.Request) (canon.Encoding, error) {
 	return e, nil
 }
 
-// stream writes the body to every one of to. A body that does not arrive in
+// stream writes the body to w, which takes everything. A body that does not arrive in
 // full is an error: half a message is never signed.
-func (a *API) stream(x *exchange, to ...io.Writer) error {
+func (a *API) stream(x *exchange, w io.Writer) error {
 	if cap(x.content) < maxKept {
 		x.content = make([]byte, maxKept)
 	}
@@ -217,9 +139,7 @@ func (a *API) stream(x *exchange, to ...io.Writer) error {
 	in := a.bodyReader(x)
 	for {
 		n, err := in.Read(buf)
-		for _, w := range to {
-			_, _ = w.Write(buf[:n]) // a MAC takes everything
-		}
+		_, _ = w.Write(buf[:n])
 		if err != nil {
 			x.op.Bytes = in.read
 			x.content = buf
