@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/callers"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/keys"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
 )
@@ -22,6 +24,19 @@ func newKMS() *cobra.Command {
 	cmd := ofServer(keys.NewKMS)
 	cmd.AddCommand(setup.NewRootKeyCheck(setupTools()))
 	return cmd
+}
+
+// newCallers, newTenants and newRoles have the commands of package callers.
+func newCallers() *cobra.Command { return ofCallers(callers.New) }
+
+func newTenants() *cobra.Command { return ofCallers(callers.NewTenants) }
+
+func newRoles() *cobra.Command { return ofCallers(callers.NewRoles) }
+
+func ofCallers(commands func(callers.Tools) *cobra.Command) *cobra.Command {
+	return ofServer(func(t keys.Tools) *cobra.Command {
+		return commands(callers.Tools{Call: t.Call, Text: client.CredentialText, PrintJSON: t.PrintJSON, NoArgs: t.NoArgs, OneName: t.OneName})
+	})
 }
 
 func setupTools() setup.Tools { return setup.Tools{PrintJSON: printJSON, NoArgs: noArgs} }

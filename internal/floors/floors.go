@@ -100,7 +100,7 @@ func House() Rules {
 			"server/internal/authn":             "hashes the admin token and writes it to its file",
 			"server/servertest":                 "sends the admin token",
 			"cmd/sealwright":                    "imports the material of a key",
-			"cmd/sealwright/internal/client":    "sends the admin token",
+			"cmd/sealwright/internal/client":    "sends the token, or signs with the credential",
 			"internal/floors":                   "has a list of this name",
 		},
 		Tags: map[string]string{
@@ -185,6 +185,7 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/client":   Adapters,
 		"cmd/sealwright/internal/delivery": Adapters,
 		"cmd/sealwright/internal/keys":     Adapters,
+		"cmd/sealwright/internal/callers":  Adapters,
 
 		"server":                        Top,
 		"server/servertest":             Top,

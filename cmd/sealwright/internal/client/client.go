@@ -25,22 +25,33 @@ const (
 
 // Client talks to one server.
 type Client struct {
-	base  string
-	token secret.Bytes
-	http  *http.Client
+	base   string
+	tenant string       // empty for that of the caller
+	token  secret.Bytes // empty if requests are signed
+	http   *http.Client
 }
 
-// New returns a client of the server at base, an http or https URL.
-func New(base string, token secret.Bytes) (*Client, error) {
+// New returns a client of the server at base, an http or https URL. The
+// credential is a bearer token, or [CredentialText] of one that signs requests.
+// A tenant is named by operators only.
+func New(base, tenant string, credential secret.Bytes) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("server: got %q, want a URL such as http://127.0.0.1:8470", base)
 	}
-	return &Client{
-		base: strings.TrimSuffix(base, "/"), token: token,
+	c := &Client{
+		base: strings.TrimSuffix(base, "/"), tenant: tenant, token: credential,
 		// A redirect would carry the token to another place.
 		http: &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-	}, nil
+	}
+	s, err := newSigner(credential)
+	if err != nil {
+		return nil, fmt.Errorf("credential: %w", err)
+	}
+	if s != nil {
+		c.token, c.http.Transport = secret.Bytes{}, s
+	}
+	return c, nil
 }
 
 // RefusedError is the error of a call that the server refused, or that did not
@@ -70,7 +81,12 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+string(c.token.Expose()))
+	if !c.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+string(c.token.Expose()))
+	}
+	if c.tenant != "" {
+		req.Header.Set(api.TenantHeader, c.tenant)
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -105,7 +121,7 @@ func problemOf(resp *http.Response, answer []byte) error {
 		return fmt.Errorf("server answers %s", resp.Status)
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		return errors.New(p.Error() + "; name the file with the right token with --token-file")
+		return errors.New(p.Error() + "; name the file with the right token or credential with --token-file")
 	}
 	return &p
 }
