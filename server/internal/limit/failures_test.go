@@ -9,7 +9,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/limit"
 )
 
-func TestFailures(t *testing.T) {
+func TestA38_Failures(t *testing.T) {
 	f := limit.NewFailures(limit.NewMap(epoch, 0))
 	other, near := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
 	for range 50 {
@@ -39,7 +39,7 @@ func TestFailures(t *testing.T) {
 }
 
 // Nobody locks the caller of another.
-func TestFailuresOfACaller(t *testing.T) {
+func TestA38_FailuresOfACaller(t *testing.T) {
 	f := limit.NewFailures(limit.NewMap(epoch, 0))
 	for i := range 10_000 {
 		f.Failed(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), "victim", epoch)
@@ -64,7 +64,7 @@ func TestFailuresOfACaller(t *testing.T) {
 }
 
 // A full map lets new addresses be looked at: it grows nothing and locks nobody.
-func TestFailuresFull(t *testing.T) {
+func TestA38_FailuresFull(t *testing.T) {
 	m := limit.NewMap(epoch, 256)
 	f := limit.NewFailures(m)
 	for i := range 10_000 {

@@ -19,6 +19,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
+	"github.com/sealwright/sealwright/server/internal/limit"
 )
 
 // patient is a timeout that a busy machine keeps.
@@ -120,7 +121,7 @@ func TestClaim(t *testing.T) {
 
 // Of 100 parallel uses of a nonce on three nodes exactly one is accepted, again
 // and again.
-func TestA11_ParallelOnThreeNodes(t *testing.T) {
+func TestA13_ParallelOnThreeNodes(t *testing.T) {
 	p := peer.StartRedis(t, peer.RedisOptions{})
 	nodes := []*redis.Client{open(t, p, redis.Options{}), open(t, p, redis.Options{}), open(t, p, redis.Options{Local: newLocal()})}
 	now := after(nodes[0])
@@ -147,7 +148,7 @@ func TestA11_ParallelOnThreeNodes(t *testing.T) {
 }
 
 // A restart forgets all, or nothing. In both cases no replay is accepted.
-func TestA12_Restart(t *testing.T) {
+func TestA13_Restart(t *testing.T) {
 	tests := []struct {
 		name    string
 		options peer.RedisOptions
@@ -212,7 +213,7 @@ func TestBarrierStays(t *testing.T) {
 }
 
 // FLUSHALL leaves the process and its connections as they are.
-func TestA12_FlushAll(t *testing.T) {
+func TestA13_FlushAll(t *testing.T) {
 	p := peer.StartRedis(t, peer.RedisOptions{AppendOnly: true})
 	c, other := open(t, p, redis.Options{}), open(t, p, redis.Options{})
 	now := after(c)
@@ -319,7 +320,7 @@ func TestA13_Paused(t *testing.T) {
 }
 
 // Without room a claim is refused, and none that can still pass is dropped.
-func TestFull(t *testing.T) {
+func TestA13_Full(t *testing.T) {
 	p := peer.StartRedis(t, peer.RedisOptions{})
 	c := open(t, p, redis.Options{})
 	now := after(c)
@@ -360,7 +361,7 @@ func TestStrict(t *testing.T) {
 }
 
 // A replica that takes over is another process, whatever it keeps.
-func TestA12_Failover(t *testing.T) {
+func TestA13_Failover(t *testing.T) {
 	p := peer.StartRedis(t, peer.RedisOptions{AppendOnly: true})
 	c := open(t, p, redis.Options{})
 	now := after(c)
@@ -419,6 +420,35 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := redis.Open(t.Context(), redis.Options{URL: "redis://user:secret@[bad"}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a URL that cannot be read: got %v", err)
+	}
+}
+
+// A user needs no more rights than docs/operate/redis.md says.
+func TestLeastRights(t *testing.T) {
+	p := peer.StartRedis(t, peer.RedisOptions{Settings: []string{
+		"--user", "sealwright", "on", ">of-a-test", "~sw:*", "+set", "+get", "+del", "+eval", "+evalsha", "+time", "+info", "+ping", "+select", "+config|get", "+wait",
+	}})
+	c, err := redis.Open(t.Context(), redis.Options{
+		URL: strings.Replace(p.URL(), "//", "//sealwright@", 1) + "/3", Password: password("of-a-test", nil), Timeout: patient,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	now := after(c)
+	for _, want := range []replay.Outcome{replay.Fresh, replay.Replayed} {
+		if got := claim(t, c, now, message(1, now)); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	l, node := limit.Limit{Interval: time.Hour, Burst: 2}, c.Limits(nil)
+	for _, cost := range []int{2, -1, 1} {
+		if u := node.Take(t.Context(), key("a"), l, cost); u.Wait > 0 {
+			t.Errorf("got %+v", u)
+		}
+	}
+	if u := c.Limits(nil).Take(t.Context(), key("a"), l, 1); u.Wait == 0 {
+		t.Error("another node does not count with it")
 	}
 }
 
