@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/follow"
 	"github.com/sealwright/sealwright/server/internal/store/postgres"
@@ -116,6 +117,15 @@ func (c cluster) report(log *slog.Logger, s follow.State, err error) {
 	default:
 		log.Info("the database is back", about...)
 	}
+}
+
+// cursors returns the secret of cursors, so that any node goes on with a list
+// that another one began; zero if this process is alone.
+func (c cluster) cursors(ctx context.Context, st sharedStore, keys *custody.Service) (secret.Bytes, error) {
+	if c.node == nil {
+		return secret.Bytes{}, nil
+	}
+	return sharedSecret(ctx, st, keys, "cursors")
 }
 
 // followed is for the metrics.

@@ -343,6 +343,7 @@ func testNodesRotate(t *testing.T, store string) {
 	g.wantRefused(t, "a revocation", second)
 	x.end(t)
 	t.Run("AtOnce", func(t *testing.T) { g.testAtOnce(t) })
+	t.Run("Cursor", func(t *testing.T) { g.testCursor(t) })
 	t.Run("Lease", func(t *testing.T) { g.testLease(t) })
 }
 
@@ -363,6 +364,23 @@ func (g *group) wantRefused(t *testing.T, why string, s api.Signed) {
 				}
 			}
 		}
+	}
+}
+
+// Any node goes on with a list that another one began.
+func (g *group) testCursor(t *testing.T) {
+	var page api.KeyList
+	if text := g.must(t, g.nodes[0], "GET", "/v1/keys?limit=1", ""); json.Unmarshal([]byte(text), &page) != nil || page.NextCursor == "" {
+		t.Fatalf("got %s", text)
+	}
+	for i, p := range g.nodes {
+		if r := g.call(p, "GET", "/v1/keys?limit=1&cursor="+page.NextCursor, ""); r.status != 200 {
+			t.Errorf("node %d: got %v", i, r)
+		}
+	}
+	changed := page.NextCursor[:4] + "AAAA" + page.NextCursor[8:]
+	if r := g.call(g.nodes[0], "GET", "/v1/keys?cursor="+changed, ""); r.status != 422 {
+		t.Errorf("a cursor that was changed: got %v", r)
 	}
 }
 

@@ -1,6 +1,12 @@
 package server
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/custody"
+)
 
 // Hasten returns c with short times for a node that is cut off, for tests.
 func Hasten(c Config, current, stale time.Duration) Config {
@@ -13,4 +19,9 @@ func Hasten(c Config, current, stale time.Duration) Config {
 func WithoutKMS(c Config, d time.Duration) Config {
 	c.keys.withoutKMS = d
 	return c
+}
+
+// SharedSecret is sharedSecret.
+func SharedSecret(ctx context.Context, st sharedStore, keys *custody.Service, name string) (secret.Bytes, error) {
+	return sharedSecret(ctx, st, keys, name)
 }

@@ -149,6 +149,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
+	cursors, err := nodes.cursors(ctx, db, keys)
+	if err != nil {
+		return err
+	}
 	shared, err := openRedis(ctx, c.redis, nil, log)
 	if err != nil {
 		return err
@@ -160,7 +164,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who.Authenticate, Schemes: known, Sample: newSamples(known).find,
 		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
-		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Version: c.Version,
+		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
 		Limiter: newLimiter(c.limits, shared, db),
 		Limits: rest.Limits{

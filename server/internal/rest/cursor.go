@@ -8,7 +8,7 @@ import (
 )
 
 // A cursor is the name to go on after, with a tag over it and the tenant. It
-// is opaque to the caller, and good as long as the process runs.
+// is opaque to the caller, and good for all who have the same [Options.Cursors].
 
 // maxCursor is the length in characters of the longest cursor.
 const maxCursor = 512

@@ -115,6 +115,7 @@ type Options struct {
 	Metrics http.Handler     // of /metrics
 	Ready   func() bool      // of /readyz
 	Notice  func() string    // what /readyz says beside ok; nil or an empty text is nothing
+	Cursors secret.Bytes     // of the tags of cursors, shared by all nodes; zero means a random one
 	Usable  func() error     // why nothing is signed or verified now, for /readyz; nil means nothing
 	Now     func() time.Time // nil means time.Now
 	Version string           // of the program, for the OpenAPI document
@@ -154,7 +155,10 @@ func New(o Options) (*API, error) {
 	if o.Diagnose == nil {
 		o.Diagnose = doctor.Diagnose
 	}
-	cursors, err := mac.New(mac.SHA256, secret.Random(32))
+	if o.Cursors.IsZero() {
+		o.Cursors = secret.Random(32)
+	}
+	cursors, err := mac.New(mac.SHA256, o.Cursors)
 	if err != nil {
 		return nil, err
 	}
