@@ -373,3 +373,51 @@ func TestProperty(t *testing.T) {
 func within(rng *rand.Rand, d time.Duration) time.Duration {
 	return time.Duration(rng.Int64N(max(int64(d), 1)))
 }
+
+// A message that expires while it is being checked, behind others that are
+// ahead of it, is not new.
+func TestExpiresWhileChecked(t *testing.T) {
+	g := guard(t, window(time.Minute, time.Second))
+	want(t, "first", g.Claim(t0, t0, 1, 0), replay.Fresh)
+	last := t0.Add(time.Minute) // the replay was verified at its last instant
+	others := last.Add(10 * time.Second)
+	want(t, "others", g.Claim(others, others, 2, 0), replay.Fresh)
+	want(t, "replay", g.Claim(last, t0, 1, 0), replay.Barred)
+	want(t, "new, as late", g.Claim(last, t0, 3, 0), replay.Barred)
+}
+
+// What has left the window gives its memory back, also when nothing comes.
+func TestExpire(t *testing.T) {
+	for name, o := range map[string]replay.Options{"Signed": window(time.Minute, time.Second), "Arrival": {Keep: time.Minute}} {
+		g := guard(t, o)
+		for i := range uint64(1000) {
+			want(t, "first", g.Claim(t0, t0, i<<54|i, 0), replay.Fresh)
+		}
+		g.Expire(t0.Add(time.Minute))
+		if g.Len() != 1000 {
+			t.Errorf("%s: at the last instant: got %d claims, want 1000", name, g.Len())
+		}
+		for range 2 {
+			g.Expire(t0.Add(time.Minute + 5*time.Second))
+			if g.Len() != 0 {
+				t.Errorf("%s: after the window: got %d claims, want 0", name, g.Len())
+			}
+		}
+	}
+}
+
+// A full guard is not full for longer than its claims can pass, whatever part
+// of it the next ones fall into.
+func TestFullAfterTheWindow(t *testing.T) {
+	o := window(time.Minute, time.Second)
+	o.Capacity = 512
+	g := guard(t, o)
+	for i := range uint64(512) {
+		want(t, "with room", g.Claim(t0, t0, i<<55|i, 0), replay.Fresh)
+	}
+	later := t0.Add(time.Minute + 5*time.Second)
+	for i := range uint64(512) {
+		want(t, "in one part", g.Claim(later, later, 7<<56|i, 0), replay.Fresh)
+	}
+	want(t, "full again", g.Claim(later, later, 1, 0), replay.Full)
+}

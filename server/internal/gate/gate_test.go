@@ -94,9 +94,9 @@ func checkRefusal(t *testing.T, err error, reason string, kind fault.Kind, retry
 	}
 }
 
-// What a claim is made of: everything that tells two uses apart changes the ID,
+// TestA25_Claim: what a claim is made of. Everything that tells two uses apart changes the ID,
 // and nothing else does.
-func TestClaim(t *testing.T) {
+func TestA25_Claim(t *testing.T) {
 	claim := func(edit func(*gate.Rule, *gate.Message)) gate.Claim {
 		t.Helper()
 		r := &recorder{out: replay.Fresh}

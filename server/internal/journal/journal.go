@@ -42,6 +42,7 @@ const (
 	markAhead      = 2 * time.Second // of now and the future skew
 	maxPending     = 1 << 20         // records that wait for the disk in mode Barrier
 	alarmAt        = 80              // percent of the capacity
+	perWindow      = 16              // files of the longer side of the window, about
 )
 
 // Options say how a journal is opened.

@@ -644,6 +644,26 @@ func TestFilesGo(t *testing.T) {
 	}
 }
 
+// A window to the future only needs no more files than others.
+func TestFilesOfTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk(t, journal.Sync)
+		d.o.Guard.Past, d.o.Guard.Future = 0, time.Hour
+		j := d.open()
+		defer j.Close()
+		for i := range 720 {
+			now := d.now()
+			c := gate.Claim{ID: id(uint64(i)), At: now.Add(time.Duration(i) * 5 * time.Second)}
+			if got, err := j.Claim(t.Context(), now, c); got != replay.Fresh || err != nil {
+				t.Fatalf("Claim: got %v, %v", got, err)
+			}
+		}
+		if n := len(d.files()); n > 20 {
+			t.Errorf("%d files, want at most 20", n)
+		}
+	})
+}
+
 // A guard that fills up is told of before it is full.
 func TestFullAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,8 +55,8 @@ func Open(o Options) (*Journal, error) {
 	if j.lock, err = lockFile(filepath.Join(o.Dir, lockName)); err != nil {
 		return nil, err
 	}
-	window := j.w.past + j.w.keep
-	w := &writer{j: j, width: uint32(max((window/16+time.Second-1)/time.Second, 1)), files: map[span]*claimFile{}}
+	longest := max(j.w.past, j.w.future, j.w.keep)
+	w := &writer{j: j, width: uint32(longest/perWindow/time.Second) + 1, files: map[span]*claimFile{}}
 	if err := w.start(o.Now()); err != nil {
 		return nil, fmt.Errorf("open replay journal %s: %w", o.Dir, errors.Join(err, w.release()))
 	}

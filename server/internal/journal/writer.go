@@ -246,7 +246,7 @@ func (w *writer) raise(now time.Time) error {
 // for each time.
 func (w *writer) watch(now time.Time) {
 	j := w.j
-	full := j.guard.Len() > j.guard.Capacity()/100*alarmAt
+	full := j.guard.Len()*100 > j.guard.Capacity()*alarmAt
 	if full && !w.full {
 		j.o.Alarm(fmt.Errorf("replay guard is filling up: %d of %d claims; messages are refused when it is full", j.guard.Len(), j.guard.Capacity()))
 	}
