@@ -169,9 +169,9 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.redis = s.redis(f.Redis)
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
-	if c.kms.watch > c.keys.withoutKMS && len(s.errs) == 0 {
+	if c.kms.watch > c.keys.kmsAway && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",
-			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.withoutKMS)))
+			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.kmsAway)))
 	}
 	if c.Version == "" {
 		c.Version = "devel"

@@ -17,7 +17,7 @@ func Hasten(c Config, current, stale time.Duration) Config {
 // WithoutKMS returns c with a short time for which keys are used without the key
 // service, for tests.
 func WithoutKMS(c Config, d time.Duration) Config {
-	c.keys.withoutKMS = d
+	c.keys.kmsAway = d
 	return c
 }
 

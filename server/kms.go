@@ -275,7 +275,7 @@ func openRootKeys(ctx context.Context, c Config, used []string) (*rootKeys, erro
 		r.ByName[name] = w
 	}
 	if c.kms.provider != localProvider {
-		r.watch = &kms.Watch{Name: c.kms.provider, Wrapper: r.Chain, Every: c.kms.watch, Limit: c.keys.withoutKMS}
+		r.watch = &kms.Watch{Name: c.kms.provider, Wrapper: r.Chain, Every: c.kms.watch, Limit: c.keys.kmsAway}
 		if err := r.watch.Try(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("try the key service %s: %w", c.kms.provider, err), r.Close())
 		}

@@ -20,15 +20,15 @@ type KeysFile struct {
 
 // keysConfig is a KeysFile that was checked.
 type keysConfig struct {
-	grace, destroyWait, promoteAfter, withoutKMS time.Duration
+	grace, destroyWait, promoteAfter, kmsAway time.Duration
 }
 
 // Bounds and default of keys.serve_without_kms. There is no "forever": access
 // to the root key may have been withdrawn on purpose.
 const (
-	minWithoutKMS     = time.Minute
-	maxWithoutKMS     = 30 * 24 * time.Hour
-	defaultWithoutKMS = 24 * time.Hour
+	minKMSAway     = time.Minute
+	maxKMSAway     = 30 * 24 * time.Hour
+	defaultKMSAway = 24 * time.Hour
 )
 
 // keys checks the settings; a time without the key service in set counts more.
@@ -37,10 +37,10 @@ func (s *settings) keys(set keysConfig, f KeysFile) keysConfig {
 		grace:        s.duration("keys.grace", 0, f.Grace, custody.DefaultGrace, custody.MinGrace, custody.MaxGrace),
 		destroyWait:  s.duration("keys.destroy_wait", 0, f.DestroyWait, custody.DefaultDestroyWait, custody.MinDestroyWait, custody.MaxDestroyWait),
 		promoteAfter: s.duration("keys.promote_after", 0, f.PromoteAfter, custody.DefaultPromote, custody.MinPromote, custody.MaxPromote),
-		withoutKMS:   s.duration("keys.serve_without_kms", 0, f.ServeWithoutKMS, defaultWithoutKMS, minWithoutKMS, maxWithoutKMS),
+		kmsAway:      s.duration("keys.serve_without_kms", 0, f.ServeWithoutKMS, defaultKMSAway, minKMSAway, maxKMSAway),
 	}
-	if set.withoutKMS != 0 {
-		c.withoutKMS = set.withoutKMS
+	if set.kmsAway != 0 {
+		c.kmsAway = set.kmsAway
 	}
 	return c
 }
