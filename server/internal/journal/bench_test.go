@@ -20,7 +20,7 @@ func BenchmarkClaim(b *testing.B) {
 		for _, callers := range []int{1, 64} {
 			b.Run(fmt.Sprintf("mode=%s/callers=%d", mode, callers), func(b *testing.B) {
 				j, err := journal.Open(journal.Options{
-					Dir: filepath.Join(b.TempDir(), "replay"), Mode: mode, First: true,
+					Dir: filepath.Join(b.TempDir(), "replay"), Mode: mode, First: true, Key: key("k"),
 					Guard: replay.Options{Past: past, Future: future, Capacity: 1 << 26},
 				})
 				if err != nil {

@@ -48,6 +48,7 @@ const (
 // Options say how a journal is opened.
 type Options struct {
 	Dir   string         // made if it is not there; one process at a time has it
+	Key   *replay.Key    // that makes the IDs: what was claimed under another one is not known
 	Guard replay.Options // what is remembered, and for how long
 	Mode  Mode
 
@@ -123,6 +124,8 @@ var _ gate.Claims = (*Journal)(nil)
 func (o Options) resolve() (Options, error) {
 	barrier := o.Guard.Keep == 0 && o.Guard.Future <= maxBarrierSkew
 	switch {
+	case o.Key == nil:
+		return o, fault.New(fault.Invalid, "replay journal: no key")
 	case o.Mode == "" && barrier:
 		o.Mode = Barrier
 	case o.Mode == "":

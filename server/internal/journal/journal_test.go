@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sealwright/sealwright/replay"
+	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/journal"
@@ -39,7 +40,7 @@ type disk struct {
 func newDisk(t *testing.T, mode journal.Mode) *disk {
 	d := &disk{t: t}
 	d.o = journal.Options{
-		Dir: filepath.Join(t.TempDir(), "replay"), Mode: mode, First: true,
+		Dir: filepath.Join(t.TempDir(), "replay"), Mode: mode, First: true, Key: key("k"),
 		Guard: replay.Options{Past: past, Future: future, Capacity: 100_000},
 	}
 	return d
@@ -52,6 +53,15 @@ func act(step string, do func() error) error {
 		return nil
 	}
 	return do()
+}
+
+// key returns a guard key that is filled with letter.
+func key(letter string) *replay.Key {
+	k, err := replay.NewKey(secret.FromString(strings.Repeat(letter, replay.KeySize)))
+	if err != nil {
+		panic(err)
+	}
+	return k
 }
 
 // arrival makes it a disk of messages without a signed time.
@@ -572,6 +582,7 @@ func TestClosed(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]journal.Options{
+		"NoKey":          {Guard: replay.Options{Past: past}},
 		"NoWindow":       {},
 		"BarrierArrival": {Mode: journal.Barrier, Guard: replay.Options{Keep: time.Hour}},
 		"BarrierSkew":    {Mode: journal.Barrier, Guard: replay.Options{Past: past, Future: 31 * time.Second}},
@@ -579,6 +590,9 @@ func TestOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Dir = t.TempDir()
+			if name != "NoKey" {
+				o.Key = key("k")
+			}
 			if _, err := journal.Open(o); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("Open: got %v, want kind invalid", err)
 			}
@@ -662,6 +676,32 @@ func TestFilesOfTheFuture(t *testing.T) {
 			t.Errorf("%d files, want at most 20", n)
 		}
 	})
+}
+
+// Under another key nothing is known that was claimed before.
+func TestA13_OtherKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk(t, journal.Sync)
+		j := d.open()
+		all := accept(t, d, j, 20)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.o.Key = key("l")
+		j = d.open()
+		defer j.Close()
+		if known := replayAll(t, d, j, all); known != 0 || !d.alarmed("another key") {
+			t.Errorf("%d messages were known, want a barrier, alarms %q", known, d.alarms)
+		}
+	})
+	d := newDisk(t, "").arrival()
+	if err := d.open().Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.o.Key = key("l")
+	if _, err := d.tryOpen(); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("Open of claims that cannot be barred: got %v, want kind unavailable", err)
+	}
 }
 
 // A guard that fills up is told of before it is full.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func killOptions(mode, dir string) journal.Options {
-	o := journal.Options{Dir: dir, Mode: journal.Mode(mode), First: true, Guard: replay.Options{Past: past, Future: future}}
+	o := journal.Options{Dir: dir, Mode: journal.Mode(mode), First: true, Key: key("k"), Guard: replay.Options{Past: past, Future: future}}
 	if mode == "arrival" {
 		o.Mode, o.Guard = "", replay.Options{Keep: time.Hour}
 	}

@@ -72,7 +72,8 @@ func (w *writer) start(now time.Time) error {
 	if err != nil {
 		return unavailable("read", err)
 	}
-	f.first, f.acceptLoss = j.o.First, j.o.AcceptLoss
+	name := j.o.Key.ID("sealwright replay journal")
+	f.key, f.first, f.acceptLoss = name[:], j.o.First, j.o.AcceptLoss
 	p, err := planStart(f, j.w, now)
 	if err != nil {
 		return unavailable("messages without signed time could be replayed", err)
@@ -82,6 +83,7 @@ func (w *writer) start(now time.Time) error {
 	}
 	w.state = state{
 		Seq:    f.state.Seq,
+		Key:    f.key,
 		MarkAt: max(f.state.MarkAt, now.Add(j.w.future+markAhead).UnixMicro()),
 		Floor:  max(f.state.Floor, now.Add(-j.w.past-j.w.keep).UnixMicro()),
 	}

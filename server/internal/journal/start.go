@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -11,8 +12,9 @@ type found struct {
 	state      state
 	both, ok   bool // of parseStates
 	files      map[span]content
-	first      bool // Options.First
-	acceptLoss bool // Options.AcceptLoss
+	key        []byte // state.Key of this run
+	first      bool   // Options.First
+	acceptLoss bool   // Options.AcceptLoss
 }
 
 // content is what was found in a file.
@@ -70,6 +72,9 @@ func planStart(f found, w window, now time.Time) (plan, error) {
 func (f found) damage() error {
 	if !f.ok {
 		return fmt.Errorf("%w: there is no state of an earlier run", errDamaged)
+	}
+	if !bytes.Equal(f.key, f.state.Key) {
+		return fmt.Errorf("%w: it was made under another key", errDamaged)
 	}
 	var errs []error
 	listed := map[span]bool{}

@@ -10,6 +10,7 @@ import (
 // state is what a journal says of itself. It is written every second.
 type state struct {
 	Seq    uint64     `json:"seq"`
+	Key    []byte     `json:"key"`    // an ID made with the key
 	Clean  bool       `json:"clean"`  // everything that was claimed is in the files
 	Sync   bool       `json:"sync"`   // everything that was answered is in the files
 	MarkAt int64      `json:"mark"`   // µs since 1970; above every signed time that was accepted
