@@ -7,6 +7,7 @@ import (
 	"github.com/sealwright/sealwright/replay"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/authn"
+	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
@@ -25,11 +26,7 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 // authenticator knows callers by a bearer token, that of the administrator
 // among them, or by a signature. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
-func authenticator(callers *tenant.Service, admin *authn.AdminToken, start time.Time) (authn.Authenticator, error) {
-	n, err := newNonces(start)
-	if err != nil {
-		return nil, err
-	}
+func authenticator(callers *tenant.Service, admin *authn.AdminToken, n *nonces) (authn.Authenticator, error) {
 	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: n.claim, Transport: authn.Direct})
 	if err != nil {
 		return nil, err
@@ -47,16 +44,30 @@ type nonces struct {
 	claims gate.Claims
 }
 
-// newNonces remembers nonces in memory. It bars what could have been accepted
-// before this process was started.
-func newNonces(start time.Time) (*nonces, error) {
-	guard, err := replay.New(replay.Options{Past: authn.Past, Future: authn.Future})
+// openNonces remembers nonces in Redis if there is one, else in local. All nodes
+// of a Redis need one key.
+func openNonces(ctx context.Context, db database, keys *custody.Service, local memoryClaims, shared *redis.Client) (*nonces, error) {
+	if shared == nil {
+		key, err := replay.NewKey(secret.Random(replay.KeySize))
+		return &nonces{key: key, claims: local}, err
+	}
+	material, err := sharedSecret(ctx, db, keys, "nonces")
 	if err != nil {
 		return nil, err
 	}
+	key, err := replay.NewKey(material)
+	return &nonces{key: key, claims: shared}, err
+}
+
+// newMemoryClaims bars what could have been accepted before this process was
+// started.
+func newMemoryClaims(start time.Time) (memoryClaims, error) {
+	guard, err := replay.New(replay.Options{Past: authn.Past, Future: authn.Future})
+	if err != nil {
+		return memoryClaims{}, err
+	}
 	guard.Bar(start.Add(authn.Future))
-	key, err := replay.NewKey(secret.Random(replay.KeySize))
-	return &nonces{key: key, claims: memoryClaims{guard}}, err
+	return memoryClaims{guard}, nil
 }
 
 // memoryClaims are claims that end with the process.

@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,5 +153,71 @@ func TestRedisStops(t *testing.T) {
 	err = run(t, server.Config{Data: t.TempDir(), ConfigFile: configFile(t, "redis:\n  url: rediss://localhost:1\n  ca_file: "+bad+"\n")})
 	if err == nil || !strings.Contains(err.Error(), "has no certificate") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A request that a credential signed is taken by one of two nodes, once.
+func TestA13_SignedRequestOnTwoNodes(t *testing.T) {
+	database := peer.StartPostgres(t).NewDatabase(t)
+	p := peer.StartRedis(t, peer.RedisOptions{AppendOnly: true})
+	c := server.Config{Store: database, ConfigFile: configFile(t, "redis:\n  url: "+p.URL()+"\n  timeout: 5s\n")}
+	first := servertest.StartConfig(t, c)
+	must[api.Caller](t, first, "POST", "/v1/callers", `{"name":"ci","grants":[{"role":"auditor"}]}`)
+	key := must[api.Credential](t, first, "POST", "/v1/callers/ci/credentials", `{"kind":"signature"}`)
+	copyRootKey(t, first.Data, &c)
+	second := servertest.StartConfig(t, c)
+	unbarred(t, first, key)
+
+	url := first.URL + "/v1/keys"
+	header := signedBy(t, key, "GET", url, "")
+	send := func(s *servertest.Server) int {
+		r, err := http.NewRequest("GET", s.URL+"/v1/keys", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header, r.Host = header, strings.TrimPrefix(first.URL, "http://") // as behind a balancer
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode
+	}
+	for i, want := range []int{200, 409, 409} {
+		if got := send([]*servertest.Server{second, first, second}[i]); got != want {
+			t.Errorf("copy %d: got %d, want %d", i, got, want)
+		}
+	}
+	p.Crash(t)
+	header = signedBy(t, key, "GET", url, "")
+	if got := send(first); got != 503 {
+		t.Errorf("without redis: got %d, want 503", got)
+	}
+	p.Start(t)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		header = signedBy(t, key, "GET", url, "")
+		if got := send(second); got == 200 {
+			break
+		} else if got != 503 || time.Now().After(deadline) {
+			t.Fatalf("redis is back: got %d", got)
+		}
+	}
+	if got := send(first); got != 409 {
+		t.Errorf("again: got %d, want 409", got)
+	}
+}
+
+// copyRootKey gives c a data folder with the root key and the token of another.
+func copyRootKey(t *testing.T, from string, c *server.Config) {
+	t.Helper()
+	c.Data = t.TempDir()
+	for _, name := range []string{"root.key", "admin-token"} {
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Data, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -145,7 +145,21 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	who, err := authenticator(callers, token, time.Now())
+	local, err := newMemoryClaims(time.Now())
+	if err != nil {
+		return err
+	}
+	shared, err := openRedis(ctx, c.redis, local, log)
+	if err != nil {
+		return err
+	}
+	unwatch := watchRedis(ctx, shared)
+	defer func() { err = errors.Join(err, unwatch()) }()
+	once, err := openNonces(ctx, db, keys, local, shared)
+	if err != nil {
+		return err
+	}
+	who, err := authenticator(callers, token, once)
 	if err != nil {
 		return err
 	}
@@ -153,12 +167,6 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	shared, err := openRedis(ctx, c.redis, nil, log)
-	if err != nil {
-		return err
-	}
-	unwatch := watchRedis(ctx, shared)
-	defer func() { err = errors.Join(err, unwatch()) }()
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
