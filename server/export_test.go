@@ -25,3 +25,6 @@ func WithoutKMS(c Config, d time.Duration) Config {
 func SharedSecret(ctx context.Context, st sharedStore, keys *custody.Service, name string) (secret.Bytes, error) {
 	return sharedSecret(ctx, st, keys, name)
 }
+
+// Seldom is seldom.
+func Seldom(report func(error)) func(error) { return seldom(report) }

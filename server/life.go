@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -51,12 +52,30 @@ func keepKeys(ctx context.Context, keys *custody.Service, log *slog.Logger) (sto
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() {
-		_ = keys.Run(ctx, func(err error) { // it returns nil
+		_ = keys.Run(ctx, seldom(func(err error) { // it returns nil
 			log.Error("life of keys", "error", err.Error())
-		})
+		}))
 	})
 	return func() {
 		cancel()
 		group.Wait()
+	}
+}
+
+// seldom returns report without what it was told in the last minute: what is
+// tried every second, and fails while the database is away, is said once a
+// minute. It may be called by many goroutines.
+func seldom(report func(error)) func(error) {
+	var mu sync.Mutex
+	told := map[string]time.Time{}
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		maps.DeleteFunc(told, func(_ string, at time.Time) bool { return now.Sub(at) >= time.Minute })
+		if _, ok := told[err.Error()]; !ok {
+			told[err.Error()] = now
+			report(err)
+		}
 	}
 }

@@ -1,10 +1,14 @@
 package server_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/sealwright/sealwright/server"
 	"github.com/sealwright/sealwright/server/servertest"
 )
 
@@ -26,4 +30,22 @@ func TestScheduledRotation(t *testing.T) {
 	}
 	_, _, answer := s.Do(t, "GET", "/v1/keys/due", "")
 	t.Errorf("the key is not rotated: %s", answer)
+}
+
+// The same trouble is told once a minute, another one at once.
+func TestSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		report := server.Seldom(func(err error) { told = append(told, err.Error()) })
+		for i := range 125 {
+			report(errors.New("away"))
+			if i == 10 {
+				report(errors.New("other"))
+			}
+			time.Sleep(time.Second)
+		}
+		if want := []string{"away", "other", "away", "away"}; !slices.Equal(told, want) {
+			t.Errorf("got %v, want %v", told, want)
+		}
+	})
 }
