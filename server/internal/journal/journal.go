@@ -48,9 +48,13 @@ const (
 // Options say how a journal is opened.
 type Options struct {
 	Dir   string         // made if it is not there; one process at a time has it
-	Key   *replay.Key    // that makes the IDs: what was claimed under another one is not known
 	Guard replay.Options // what is remembered, and for how long
 	Mode  Mode
+
+	// Key is the key that makes the IDs. A journal that was made under another
+	// one knows nothing, so it counts as damaged. Nil means that the caller sees
+	// to it that the key of a folder never changes.
+	Key *replay.Key
 
 	// First says that no message was ever accepted, so that an empty folder is
 	// no loss: the key that makes the IDs is new.
@@ -124,8 +128,6 @@ var _ gate.Claims = (*Journal)(nil)
 func (o Options) resolve() (Options, error) {
 	barrier := o.Guard.Keep == 0 && o.Guard.Future <= maxBarrierSkew
 	switch {
-	case o.Key == nil:
-		return o, fault.New(fault.Invalid, "replay journal: no key")
 	case o.Mode == "" && barrier:
 		o.Mode = Barrier
 	case o.Mode == "":

@@ -582,7 +582,6 @@ func TestClosed(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]journal.Options{
-		"NoKey":          {Guard: replay.Options{Past: past}},
 		"NoWindow":       {},
 		"BarrierArrival": {Mode: journal.Barrier, Guard: replay.Options{Keep: time.Hour}},
 		"BarrierSkew":    {Mode: journal.Barrier, Guard: replay.Options{Past: past, Future: 31 * time.Second}},
@@ -590,9 +589,6 @@ func TestOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Dir = t.TempDir()
-			if name != "NoKey" {
-				o.Key = key("k")
-			}
 			if _, err := journal.Open(o); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("Open: got %v, want kind invalid", err)
 			}
@@ -692,6 +688,17 @@ func TestA13_OtherKey(t *testing.T) {
 		defer j.Close()
 		if known := replayAll(t, d, j, all); known != 0 || !d.alarmed("another key") {
 			t.Errorf("%d messages were known, want a barrier, alarms %q", known, d.alarms)
+		}
+		time.Sleep(10 * time.Second)
+		all = accept(t, d, j, 20)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.o.Key = nil // binds none
+		j = d.open()
+		defer j.Close()
+		if known := replayAll(t, d, j, all); known != len(all) {
+			t.Errorf("%d of %d messages were known without a key", known, len(all))
 		}
 	})
 	d := newDisk(t, "").arrival()

@@ -72,8 +72,11 @@ func (w *writer) start(now time.Time) error {
 	if err != nil {
 		return unavailable("read", err)
 	}
-	name := j.o.Key.ID("sealwright replay journal")
-	f.key, f.first, f.acceptLoss = name[:], j.o.First, j.o.AcceptLoss
+	f.first, f.acceptLoss = j.o.First, j.o.AcceptLoss
+	if j.o.Key != nil {
+		name := j.o.Key.ID("sealwright replay journal")
+		f.key = name[:]
+	}
 	p, err := planStart(f, j.w, now)
 	if err != nil {
 		return unavailable("messages without signed time could be replayed", err)

@@ -73,7 +73,7 @@ func (f found) damage() error {
 	if !f.ok {
 		return fmt.Errorf("%w: there is no state of an earlier run", errDamaged)
 	}
-	if !bytes.Equal(f.key, f.state.Key) {
+	if len(f.key) > 0 && !bytes.Equal(f.key, f.state.Key) {
 		return fmt.Errorf("%w: it was made under another key", errDamaged)
 	}
 	var errs []error
