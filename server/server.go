@@ -171,7 +171,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who.Authenticate, Schemes: known, Sample: newSamples(known).find,
-		Record: func(op rest.Operation) { recorder.Record(telemetry.Operation(op)) },
+		Record: recorder.Record,
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
 		Limiter: newLimiter(c.limits, shared, db),

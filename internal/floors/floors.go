@@ -144,6 +144,7 @@ func groups() map[string]Group {
 
 		"server/internal/fault":             Nouns,
 		"server/internal/access":            Nouns,
+		"server/internal/operation":         Nouns,
 		"server/internal/store":             Nouns,
 		"server/internal/store/storetest":   Nouns,
 		"server/internal/kms":               Nouns,

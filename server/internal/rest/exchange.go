@@ -1,52 +1,22 @@
 package rest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/operation"
 )
 
-// Operation is one request below /v1 as it ended, for the log and the metrics.
-// It holds no secret, tag or message. All texts but Key and Scheme stand in
-// the program; the scheme is cut to 128 bytes, and a key that cannot be one is
-// left out.
-type Operation struct {
-	RequestID string
-	Name      string // such as sign or keys.create
-	Caller    string // empty if it is not known
-	Key       string // name; empty if none is concerned
-	KeyID     string
-	Version   int // 0 if none was used
-	Algorithm string
-	Scheme    string // of a whole HTTP request
-	Outcome   string // ok, valid, invalid, refused or error
-	Reason    string // in a word; empty if ok or valid
-	Status    int    // of HTTP
-	Items     int    // of a batch; 0 for a single operation
-	Valid     int    // items of a batch that were signed or are valid
-	Failed    int    // items of a batch with an error
-	Bytes     int64  // of the messages
-	Start     time.Time
-	Duration  time.Duration
-
-	// Of a diagnosis: its verdict and cause, in words of the program, and how
-	// many hypotheses were tried.
-	Verdict    string
-	Cause      string
-	Hypotheses int
-}
+// Operation is one request below /v1 as it ended.
+type Operation = operation.Report
 
 // unknownOperation is the name of what is no operation.
 const unknownOperation = "none"
@@ -96,7 +66,7 @@ func keptItems(items []message) []message {
 func (a *API) operation(name string, actions []access.Action, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := a.exchanges.Get().(*exchange)
-		x.begin(w, r, Operation{Name: name, RequestID: a.requests.next(), Start: a.o.Now()})
+		x.begin(w, r, Operation{Name: name, RequestID: a.requests.Next(), Start: a.o.Now()})
 		w.Header()["X-Request-Id"] = []string{x.op.RequestID}
 		a.guard(x, actions, h)
 		a.finish(x)
@@ -181,15 +151,7 @@ func (a *API) fail(x *exchange, err error) {
 
 // finish reports the operation.
 func (a *API) finish(x *exchange) {
-	x.op.Duration = a.o.Now().Sub(x.op.Start)
-	switch {
-	case x.op.Status >= http.StatusInternalServerError:
-		x.op.Outcome = "error"
-	case x.op.Status >= http.StatusBadRequest:
-		x.op.Outcome = "refused"
-	case x.op.Outcome == "":
-		x.op.Outcome = "ok"
-	}
+	x.op.End(a.o.Now())
 	if a.o.Record != nil {
 		a.o.Record(x.op)
 	}
@@ -251,21 +213,4 @@ func oneHeader(h http.Header, name string) (string, bool, error) {
 		return v[0], true, nil
 	}
 	return "", false, newProblem(http.StatusBadRequest, "header "+name+" stands twice").at("header."+name, "stands twice")
-}
-
-// requestIDs makes IDs that tell requests apart, also those of two processes.
-type requestIDs struct {
-	prefix string
-	last   *atomic.Uint64
-}
-
-func newRequestIDs() requestIDs {
-	var b [6]byte
-	_, _ = rand.Read(b[:]) // it does not fail
-	return requestIDs{prefix: hex.EncodeToString(b[:]) + "-", last: new(atomic.Uint64)}
-}
-
-func (ids requestIDs) next() string {
-	var b [32]byte
-	return string(strconv.AppendUint(append(b[:0], ids.prefix...), ids.last.Add(1), 36))
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/limit"
+	"github.com/sealwright/sealwright/server/internal/operation"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -128,7 +129,7 @@ type API struct {
 	mux       *http.ServeMux
 	methods   map[string][]string // by path
 	exchanges sync.Pool           // of *exchange
-	requests  requestIDs
+	requests  operation.IDs
 	cursors   *mac.Key
 	schemes   schemeCache
 	openAPI   []byte
@@ -163,7 +164,7 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	a := &API{
-		o: o, mux: http.NewServeMux(), methods: map[string][]string{}, requests: newRequestIDs(), cursors: cursors,
+		o: o, mux: http.NewServeMux(), methods: map[string][]string{}, requests: operation.NewIDs(), cursors: cursors,
 		schemes: schemeCache{definitions: o.Schemes}, diagnoses: make(chan struct{}, maxDiagnoses),
 		rejections: newRejections(o.Limits.Rejections, int(o.Limits.RejectedBody)),
 	}

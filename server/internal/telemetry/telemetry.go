@@ -12,35 +12,12 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/sealwright/sealwright/server/internal/operation"
 )
 
-// Operation is one operation of the API, as it ended. All texts but the names
-// of key and scheme stand in the program.
-type Operation struct {
-	RequestID string
-	Name      string // such as sign or keys.create
-	Caller    string // empty if it is not known
-	Key       string // name; empty if none is concerned
-	KeyID     string
-	Version   int // 0 if none was used
-	Algorithm string
-	Scheme    string // of a whole HTTP request
-	Outcome   string // ok, valid, invalid, refused or error
-	Reason    string // in a word; empty if ok or valid
-	Status    int    // of HTTP
-	Items     int    // of a batch; 0 for a single operation
-	Valid     int    // items of a batch that were signed or are valid
-	Failed    int    // items of a batch with an error
-	Bytes     int64  // of the messages
-	Start     time.Time
-	Duration  time.Duration
-
-	// Of a diagnosis: its verdict and cause, in words of the program, and how
-	// many hypotheses were tried.
-	Verdict    string
-	Cause      string
-	Hypotheses int
-}
+// Operation is one operation of the API, as it ended.
+type Operation = operation.Report
 
 // Options are what [New] needs. The zero value logs JSON from level info on.
 type Options struct {
