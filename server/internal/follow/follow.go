@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +44,9 @@ type Source interface {
 	Tail(ctx context.Context, afterSeq int64, limit int) ([]store.Entry, error)
 }
 
-// Apply uses entries, ascending and without a gap. After an error, its own or
-// that of another one, it gets the same entries again: nothing is skipped, and
-// applying an entry twice must do no harm.
+// Apply uses entries, ascending and without a gap. After an error it gets the
+// same entries again: nothing is skipped, and applying an entry twice must do no
+// harm.
 type Apply func(ctx context.Context, page []store.Entry) error
 
 // Loop follows the log. Get one from [New]. Its fields must not change once
@@ -53,12 +54,13 @@ type Apply func(ctx context.Context, page []store.Entry) error
 // the other methods by one.
 type Loop struct {
 	Source Source
-	Apply  []Apply         // called one after the other
+	Apply  []Apply         // called one after the other; one that fails keeps no other one waiting
 	Every  time.Duration   // between two looks; 0 means [DefaultEvery]
 	Rand   func() float64  // in [0, 1), for the pause after errors; nil means math/rand
 	Report func(err error) // is told of each look: nil if everything is applied; nil means nobody
 
-	last  store.Entry // that is applied; Seq is 0 if it was not seen
+	readers []*reader
+
 	seq   atomic.Int64
 	heard atomic.Pointer[time.Time]
 }
@@ -73,7 +75,7 @@ func New(source Source, seq int64, heard time.Time, apply ...Apply) *Loop {
 	return l
 }
 
-// Seq returns the seq of the last entry that is applied.
+// Seq returns the seq of the last entry that all have applied.
 func (l *Loop) Seq() int64 { return l.seq.Load() }
 
 // Heard returns a time up to which everything that was committed is applied:
@@ -84,17 +86,8 @@ func (l *Loop) Heard() time.Time { return *l.heard.Load() }
 // CatchUp applies everything that was committed before it was called. It does
 // not try again after an error.
 func (l *Loop) CatchUp(ctx context.Context) error {
-	for {
-		began := time.Now()
-		n, err := l.look(ctx)
-		if err != nil {
-			return err
-		}
-		if n < Page {
-			l.heard.Store(&began)
-			return nil
-		}
-	}
+	l.begin()
+	return errors.Join(l.look(ctx, l.readers), l.failed())
 }
 
 // Run follows until ctx ends, and returns nil.
@@ -106,14 +99,16 @@ func (l *Loop) Run(ctx context.Context) error {
 	if random == nil {
 		random = rand.Float64
 	}
+	l.begin()
 	failures := 0
 	for {
-		err := l.CatchUp(ctx)
+		err := l.look(ctx, l.due(time.Now()))
 		if ctx.Err() != nil {
 			return nil
 		}
+		l.rest(every, random)
 		if l.Report != nil {
-			l.Report(err)
+			l.Report(errors.Join(err, l.failed()))
 		}
 		pause := every
 		if failures++; err == nil {
@@ -145,43 +140,151 @@ func Pause(every time.Duration, failures int, u float64) time.Duration {
 	return pause - time.Duration(u/2*float64(pause))
 }
 
-// look reads and applies a page, and returns how many entries it had.
-func (l *Loop) look(ctx context.Context) (int, error) {
-	page, err := l.tail(ctx)
-	if err != nil || len(page) == 0 {
-		return 0, err
+// begin makes the readers, once.
+func (l *Loop) begin() {
+	if l.readers != nil {
+		return
 	}
-	next := page[len(page)-1]
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-	defer cancel()
 	for _, apply := range l.Apply {
-		if err := apply(ctx, page); err != nil {
-			return 0, fmt.Errorf("apply entries %d to %d: %w", page[0].Seq, next.Seq, err)
-		}
+		l.readers = append(l.readers, &reader{apply: apply, seq: l.Seq(), heard: l.Heard()})
 	}
-	l.seq.Store(next.Seq)
-	l.last = next
-	return len(page), nil
+	if len(l.readers) == 0 {
+		nothing := func(context.Context, []store.Entry) error { return nil }
+		l.readers = []*reader{{apply: nothing, seq: l.Seq(), heard: l.Heard()}}
+	}
 }
 
-// tail reads the entries that come next, and before them the last one that is
-// applied, to see that it is still the same.
-func (l *Loop) tail(ctx context.Context) ([]store.Entry, error) {
+// look lets readers come to the end of the log, those that are at the same place
+// together. The error is that of reading the log; a reader keeps its own.
+func (l *Loop) look(ctx context.Context, readers []*reader) error {
+	for len(readers) > 0 {
+		var together, others []*reader
+		for _, r := range readers {
+			if r.seq == readers[0].seq {
+				together = append(together, r)
+			} else {
+				others = append(others, r)
+			}
+		}
+		if err := l.lookTogether(ctx, together); err != nil {
+			return err
+		}
+		readers = others
+	}
+	return nil
+}
+
+func (l *Loop) lookTogether(ctx context.Context, readers []*reader) error {
+	for len(readers) > 0 {
+		began := time.Now()
+		page, err := l.tail(ctx, readers[0])
+		if err != nil {
+			return err
+		}
+		readers = slices.DeleteFunc(readers, func(r *reader) bool { return r.read(ctx, page) != nil })
+		if len(page) < Page {
+			for _, r := range readers {
+				r.heard = began
+			}
+			readers = nil
+		}
+		l.publish()
+	}
+	return nil
+}
+
+// publish says how far the last of the readers has come.
+func (l *Loop) publish() {
+	seq, heard := l.readers[0].seq, l.readers[0].heard
+	for _, r := range l.readers[1:] {
+		seq = min(seq, r.seq)
+		if r.heard.Before(heard) {
+			heard = r.heard
+		}
+	}
+	l.seq.Store(seq)
+	l.heard.Store(&heard)
+}
+
+// reader is one who uses entries, and how far it has come.
+type reader struct {
+	apply    Apply
+	seq      int64
+	last     store.Entry // that is applied; Seq is 0 if it was not seen
+	heard    time.Time
+	err      error // of the last page; nil if it is applied
+	failures int   // in a row
+	again    time.Time
+}
+
+// read applies a page.
+func (r *reader) read(ctx context.Context, page []store.Entry) error {
+	r.err = nil
+	if len(page) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	next := page[len(page)-1]
+	if err := r.apply(ctx, page); err != nil {
+		r.err = fmt.Errorf("apply entries %d to %d: %w", page[0].Seq, next.Seq, err)
+		return r.err
+	}
+	r.seq, r.last = next.Seq, next
+	return nil
+}
+
+// due returns the readers that have not failed a moment ago.
+func (l *Loop) due(now time.Time) []*reader {
+	var due []*reader
+	for _, r := range l.readers {
+		if !now.Before(r.again) {
+			due = append(due, r)
+		}
+	}
+	return due
+}
+
+// rest decides when those that have failed since try again.
+func (l *Loop) rest(every time.Duration, random func() float64) {
+	now := time.Now()
+	for _, r := range l.readers {
+		switch {
+		case r.err == nil:
+			r.failures = 0
+		case !now.Before(r.again):
+			r.failures++
+			r.again = now.Add(Pause(every, r.failures, random()))
+		}
+	}
+}
+
+// failed returns the errors of the readers that have one.
+func (l *Loop) failed() error {
+	var errs []error
+	for _, r := range l.readers {
+		errs = append(errs, r.err)
+	}
+	return errors.Join(errs...)
+}
+
+// tail reads the entries that come next for r, and before them the last one that
+// is applied, to see that it is still the same.
+func (l *Loop) tail(ctx context.Context, r *reader) ([]store.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	seq := l.seq.Load()
-	if seq == 0 {
+	if r.seq == 0 {
 		page, err := l.Source.Tail(ctx, 0, Page)
-		return page, wrap(err, seq)
+		return page, wrap(err, r.seq)
 	}
-	page, err := l.Source.Tail(ctx, seq-1, Page+1)
+	page, err := l.Source.Tail(ctx, r.seq-1, Page+1)
 	if err != nil {
-		return nil, wrap(err, seq)
+		return nil, wrap(err, r.seq)
 	}
-	if len(page) == 0 || page[0].Seq != seq || l.last.Seq != 0 && !same(page[0], l.last) {
-		return nil, wrap(ErrRewritten, seq)
+	if len(page) == 0 || page[0].Seq != r.seq || r.last.Seq != 0 && !same(page[0], r.last) {
+		return nil, wrap(ErrRewritten, r.seq)
 	}
-	l.last = page[0]
+	r.last = page[0]
 	return page[1:], nil
 }
 

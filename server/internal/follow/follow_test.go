@@ -197,19 +197,33 @@ func TestHeardFromBeforeTheCall(t *testing.T) {
 	})
 }
 
-// A consumer that fails keeps the cursor where it is, for all of them.
+// A consumer that fails gets the same entries again, rarely. The others go on,
+// and only what all have counts.
 func TestApplyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &log{Store: memory.New()}
-		first, second := &reader{}, &reader{fail: errAway}
+		first, second, third := &reader{}, &reader{fail: errAway}, &reader{}
 		l.add(t, 2)
-		loop := follow.New(l, 0, time.Now(), first.apply, second.apply)
+		loop := follow.New(l, 0, time.Now(), first.apply, second.apply, third.apply)
 		heard := loop.Heard()
+		var last error
+		loop.Report = func(err error) { last = err }
 		defer start(t, loop)()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if loop.Seq() != 0 || !loop.Heard().Equal(heard) {
-			t.Errorf("got seq %d, heard %v later, want nothing", loop.Seq(), loop.Heard().Sub(heard))
+		if loop.Seq() != 0 || !loop.Heard().Equal(heard) || !errors.Is(last, errAway) {
+			t.Errorf("got seq %d, heard %v later, error %v, want nothing and why", loop.Seq(), loop.Heard().Sub(heard), last)
+		}
+		if second.calls < 5 || second.calls > 15 {
+			t.Errorf("the one that fails was called %d times in 10 s", second.calls)
+		}
+		l.add(t, follow.Page+1)
+		time.Sleep(follow.DefaultEvery)
+		synctest.Wait()
+		for i, r := range []*reader{first, third} {
+			if want := upTo(1, follow.Page+3); !slices.Equal(r.seqs, want) {
+				t.Errorf("one of the others, %d, got %d entries, want %d", i, len(r.seqs), len(want))
+			}
 		}
 		second.mu.Lock()
 		second.fail = nil
@@ -217,13 +231,29 @@ func TestApplyFails(t *testing.T) {
 		l.add(t, 1)
 		time.Sleep(follow.MaxPause)
 		synctest.Wait()
-		if !slices.Equal(second.seqs, upTo(1, 3)) || loop.Seq() != 3 {
-			t.Errorf("got %v, seq %d", second.seqs, loop.Seq())
+		for i, r := range []*reader{first, second, third} {
+			if want := upTo(1, follow.Page+4); !slices.Equal(r.seqs, want) {
+				t.Errorf("afterwards %d got %d entries, want %d, each once", i, len(r.seqs), len(want))
+			}
 		}
-		if got := slices.Compact(slices.Sorted(slices.Values(first.seqs))); !slices.Equal(got, upTo(1, 3)) {
-			t.Errorf("the first one got %v", got)
+		if loop.Seq() != follow.Page+4 || time.Since(loop.Heard()) > follow.DefaultEvery || last != nil {
+			t.Errorf("afterwards: got seq %d, heard %v ago, error %v", loop.Seq(), time.Since(loop.Heard()), last)
 		}
 	})
+}
+
+// A start that cannot apply something fails.
+func TestCatchUpApplyFails(t *testing.T) {
+	l := &log{Store: memory.New()}
+	l.add(t, 1)
+	first, second := &reader{fail: errAway}, &reader{}
+	loop := follow.New(l, 0, time.Now(), first.apply, second.apply)
+	if err := loop.CatchUp(t.Context()); !errors.Is(err, errAway) || loop.Seq() != 0 {
+		t.Errorf("got %v and seq %d", err, loop.Seq())
+	}
+	if len(second.seqs) != 1 {
+		t.Errorf("the other one got %v", second.seqs)
+	}
 }
 
 // A store that lost what it had acknowledged is not followed: what is in memory
