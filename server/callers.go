@@ -2,15 +2,18 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/sealwright/sealwright/replay"
 	"github.com/sealwright/sealwright/secret"
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
+	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -26,7 +29,7 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 // authenticator knows callers by a bearer token, that of the administrator
 // among them, or by a signature. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
-func authenticator(callers *tenant.Service, admin *authn.AdminToken, n *nonces) (authn.Authenticator, error) {
+func authenticator(c limitsConfig, callers *tenant.Service, admin *authn.AdminToken, n *nonces) (func(*http.Request) (access.Caller, error), error) {
 	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: n.claim, Transport: authn.Direct})
 	if err != nil {
 		return nil, err
@@ -35,7 +38,11 @@ func authenticator(callers *tenant.Service, admin *authn.AdminToken, n *nonces) 
 		authn.TokenKind{Is: tenant.IsToken, Check: callers.ByToken},
 		authn.TokenKind{Is: func(string) bool { return true }, Check: admin.Check},
 	)
-	return authn.Authenticator{bearer, signature}, nil
+	who := authn.Authenticator{bearer, signature}
+	if !c.failures {
+		return who.Authenticate, nil
+	}
+	return authn.Slow(who.Authenticate, limit.NewFailures(limit.NewMap(time.Now(), 0)), nil), nil
 }
 
 // nonces lets each nonce of a credential pass once.

@@ -26,6 +26,7 @@ type LimitsFile struct {
 	Concurrency Setting    `yaml:"concurrency"` // requests that are worked on at a time
 	Queue       Setting    `yaml:"queue"`       // requests that wait for them
 	Connections Setting    `yaml:"connections"` // new ones a second from one address
+	Failures    Setting    `yaml:"failures"`    // whether failed attempts to authenticate are limited
 	Rules       []RuleFile `yaml:"rules"`       // of the platform
 }
 
@@ -65,6 +66,7 @@ func (r *RuleFile) UnmarshalYAML(n *yaml.Node) error {
 // limitsConfig is what of a LimitsFile is not of one request.
 type limitsConfig struct {
 	concurrency, queue, connections int
+	failures                        bool
 	rules                           *limit.Set
 }
 
@@ -81,6 +83,7 @@ func (s *settings) limits(f LimitsFile) limitsConfig {
 		connections: int(s.number("limits.connections", 0, f.Connections, defaultConnections, 0, maxConcurrency)),
 	}
 	c.queue = int(s.number("limits.queue", 0, f.Queue, int64(c.concurrency), 0, maxConcurrency))
+	c.failures = s.choice("limits.failures", "", f.Failures, "true", "false") == "true"
 	c.rules = s.rules(f.Rules)
 	return c
 }

@@ -159,7 +159,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	who, err := authenticator(callers, token, once)
+	who, err := authenticator(c.limits, callers, token, once)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who.Authenticate, Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who, Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record,
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),

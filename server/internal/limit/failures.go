@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -27,6 +28,16 @@ var (
 	addressFailures = Limit{Interval: 100 * time.Millisecond, Burst: 50}
 	callerFailures  = Limit{Interval: time.Second, Burst: 10}
 )
+
+// TooMany is the error of an attempt that is not looked at.
+type TooMany struct {
+	Wait time.Duration // until one is
+}
+
+// Error implements error. It is for the log.
+func (e TooMany) Error() string {
+	return fmt.Sprintf("too many failed attempts: not looked at for %v", e.Wait)
+}
 
 // NewFailures returns a Failures that counts in m.
 func NewFailures(m *Map) *Failures { return &Failures{counts: m} }

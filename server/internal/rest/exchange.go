@@ -12,6 +12,7 @@ import (
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
 )
 
@@ -117,6 +118,11 @@ func (a *API) identify(x *exchange) error {
 // sent before, which only its sender can learn, or that this node cannot tell,
 // or else always the same. The log knows why.
 func (a *API) unknown(x *exchange, err error) error {
+	var many limit.TooMany
+	if errors.As(err, &many) { // the log has the operation, and no more
+		x.w.Header().Set("Retry-After", "1")
+		return newProblem(http.StatusTooManyRequests, "too many attempts from this address have failed: try again later")
+	}
 	switch fault.KindOf(err) {
 	case fault.Conflict, fault.Unavailable:
 		return err

@@ -115,6 +115,19 @@ func TestLimitsOfStrangers(t *testing.T) {
 	}
 }
 
+// Who has failed too often is told nothing but that.
+func TestA38_TooMany(t *testing.T) {
+	f := start(t, func(o *rest.Options) {
+		o.Authenticate = func(*http.Request) (access.Caller, error) {
+			return access.Caller{}, limit.TooMany{Wait: time.Millisecond}
+		}
+	})
+	got := f.do(t, "GET", "/v1/keys", "")
+	if got.status != 429 || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"code":"rate-limited"`) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // Who may not use a key does not use up its limit.
 func TestLimitsOfKeysOfOthers(t *testing.T) {
 	f := start(t, func(o *rest.Options) {
