@@ -22,8 +22,8 @@ PKCS11 := ./server/internal/kms/pkcs11
 CGO = test "$$($(GO) env CGO_ENABLED)" = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench docs soak fmt
-.PHONY: check-format check-vet check-staticcheck check-modules check-tests peers
+.PHONY: help run build test bench docs proto soak fmt
+.PHONY: check-format check-vet check-staticcheck check-modules check-proto check-tests peers
 
 help: ## show this help
 	@echo 'usage: make TARGET [NAME=value]'
@@ -38,7 +38,7 @@ build: ## build bin/sealwright
 # All checks run, also after one has failed; the last lines name those that did.
 test: ## run all checks and all tests, and start what real servers they need
 	@failed=; \
-	for check in format vet staticcheck modules tests; do \
+	for check in format vet staticcheck modules proto tests; do \
 		echo "== $$check"; \
 		$(MAKE) --no-print-directory check-$$check || failed="$$failed $$check"; \
 	done; \
@@ -55,6 +55,9 @@ bench: ## run the benchmarks BENCH (.) of PKG (./...) and of bench/ COUNT (1) ti
 docs: ## write the page of every preset to docs/schemes/presets
 	rm -f docs/schemes/presets/*.md
 	$(GO) run ./cmd/sealwright schemes docs docs/schemes/presets
+
+proto: ## write the Go code of proto/
+	$(GO) run -C tools ./protogen
 
 soak: ## fuzz each target for FUZZTIME (60s)
 	@failed=; \
@@ -82,6 +85,9 @@ check-staticcheck:
 
 check-modules:
 	$(GO) mod tidy -diff
+
+check-proto:
+	$(GO) run -C tools ./protogen -check
 
 # A test that needs a real server skips with a reason where there is none.
 # Here that is a failure. Files that count allocations are not built under the

@@ -2,6 +2,7 @@ package floors
 
 import (
 	"fmt"
+	"go/ast"
 	"go/token"
 	"maps"
 	"slices"
@@ -23,7 +24,7 @@ func Check(r Rules, tree *Tree) []string {
 	c := &checker{Rules: r, tree: tree, needed: map[string]bool{}}
 	for _, p := range tree.Packages {
 		c.checkAllocs(p)
-		code := p.code()
+		code := c.written(p)
 		if len(code) == 0 {
 			continue
 		}
@@ -39,6 +40,14 @@ func Check(r Rules, tree *Tree) []string {
 
 func (c *checker) report(at token.Pos, format string, args ...any) {
 	c.findings = append(c.findings, c.tree.Fset.Position(at).String()+": "+fmt.Sprintf(format, args...))
+}
+
+// written returns the files of p that are no tests, and that a person wrote
+// where the others are excepted.
+func (c *checker) written(p *Package) []*File {
+	return slices.DeleteFunc(p.code(), func(f *File) bool {
+		return ast.IsGenerated(f.File) && c.excepted("Generated", c.Generated, p.Path)
+	})
 }
 
 // excepted reports whether list, by name, has an exception for key.
@@ -72,7 +81,7 @@ func (c *checker) checkExceptions() {
 		entries map[string]string
 	}{
 		{"Imports", c.Imports}, {"Expose", c.Expose}, {"Tags", c.Tags}, {"Inits", c.Inits},
-		{"Vars", c.Vars}, {"Interfaces", c.Interfaces}, {"Large", c.Large},
+		{"Vars", c.Vars}, {"Interfaces", c.Interfaces}, {"Large", c.Large}, {"Generated", c.Generated},
 	} {
 		for _, key := range slices.Sorted(maps.Keys(list.entries)) {
 			if strings.TrimSpace(list.entries[key]) == "" {

@@ -24,6 +24,33 @@ type Claim struct {
 	Signature api.Signature
 }
 
+// TagClaim returns the claim of a tag, which may be the first part of a buffer.
+// One of another size than that of the algorithm is [sealwright.ErrMalformed],
+// none at all [sealwright.ErrMissing].
+func (k *Key) TagClaim(tag []byte) (Claim, error) {
+	switch want := k.Algorithm.Size(); {
+	case len(tag) == 0:
+		return Claim{}, sealwright.ErrMissing
+	case len(tag) != want:
+		return Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag has %d bytes, want %d", len(tag), want)
+	}
+	return Claim{Tag: tag}, nil
+}
+
+// SignatureClaim returns the claim of a signature in the standard form. A text
+// that is none is [sealwright.ErrMalformed], an empty one
+// [sealwright.ErrMissing].
+func SignatureClaim(text string) (Claim, error) {
+	if text == "" {
+		return Claim{}, sealwright.ErrMissing
+	}
+	s, err := api.ParseSignature(text)
+	if err != nil {
+		return Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "%v", err)
+	}
+	return Claim{Signature: s}, nil
+}
+
 // Verdict is the result of a verification.
 type Verdict struct {
 	Valid   bool

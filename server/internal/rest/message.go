@@ -305,24 +305,14 @@ func (x *exchange) check(key *custody.Key, m *message, encoding canon.Encoding, 
 
 // readClaim decodes the tag or the signature. The error says what is malformed.
 func (x *exchange) readClaim(key *custody.Key, tag, signature string, isTag bool, encoding canon.Encoding) (custody.Claim, error) {
-	if tag == "" && signature == "" {
-		return custody.Claim{}, sealwright.ErrMissing
-	}
 	if !isTag {
-		s, err := api.ParseSignature(signature)
-		if err != nil {
-			return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "%v", err)
-		}
-		return custody.Claim{Signature: s}, nil
+		return custody.SignatureClaim(signature)
 	}
 	n, err := encoding.Decode(x.tag[:], tag)
 	if err != nil {
 		return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag: %v", err)
 	}
-	if want := key.Algorithm.Size(); n != want {
-		return custody.Claim{}, sealwright.Refusef(sealwright.ErrMalformed, "tag has %d bytes, want %d", n, want)
-	}
-	return custody.Claim{Tag: x.tag[:n]}, nil
+	return key.TagClaim(x.tag[:n])
 }
 
 // conclude appends the answer of verify.
