@@ -136,6 +136,10 @@ func TestListKeysRefuses(t *testing.T) {
 		f.must(t, "POST", "/v1/keys", `{"name":"`+name+`"}`)
 	}
 	cursor := decode[api.KeyList](t, f.must(t, "GET", "/v1/keys?limit=1", "")).NextCursor
+	first := "A"
+	if cursor[0] == 'A' {
+		first = "B"
+	}
 	tests := []struct{ name, query, want string }{
 		{"LimitZero", "limit=0", "query.limit"},
 		{"LimitOver1000", "limit=1001", "query.limit"},
@@ -143,7 +147,7 @@ func TestListKeysRefuses(t *testing.T) {
 		{"UnknownParameter", "offset=3", "query.offset"},
 		{"CursorCut", "cursor=" + cursor[:len(cursor)-2], "cursor"},
 		{"CursorLonger", "cursor=" + cursor + "AA", "cursor"},
-		{"CursorChanged", "cursor=A" + cursor[1:], "cursor"},
+		{"CursorChanged", "cursor=" + first + cursor[1:], "cursor"},
 		{"CursorOfText", "cursor=b", "cursor"},
 		{"CursorTooLong", "cursor=" + strings.Repeat("A", 1000), "cursor"},
 	}
