@@ -2,17 +2,20 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealwright/sealwright/replay"
-	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/authn"
-	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
+	"github.com/sealwright/sealwright/server/internal/journal"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
@@ -29,8 +32,8 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 // authenticator knows callers by a bearer token, that of the administrator
 // among them, or by a signature. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
-func authenticator(c limitsConfig, callers *tenant.Service, admin *authn.AdminToken, n *nonces) (func(*http.Request) (access.Caller, error), error) {
-	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: n.claim, Transport: authn.Direct})
+func authenticator(c limitsConfig, callers *tenant.Service, admin *authn.AdminToken, o *once) (func(*http.Request) (access.Caller, error), error) {
+	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: o.claim, Transport: authn.Direct})
 	if err != nil {
 		return nil, err
 	}
@@ -45,59 +48,54 @@ func authenticator(c limitsConfig, callers *tenant.Service, admin *authn.AdminTo
 	return authn.Slow(who.Authenticate, limit.NewFailures(limit.NewMap(time.Now(), 0)), nil), nil
 }
 
-// nonces lets each nonce of a credential pass once.
-type nonces struct {
-	key    *replay.Key
-	claims gate.Claims
+// openJournal remembers on this node which nonces were used.
+func openJournal(c Config, callers *tenant.Service, log *slog.Logger) (*journal.Journal, error) {
+	return journal.Open(journal.Options{
+		Dir:   filepath.Join(c.Data, replayFolder),
+		Guard: replay.Options{Past: authn.Past, Future: authn.Future},
+		First: !callers.Sign(), // nothing that could be sent again
+		Alarm: func(err error) { log.Warn("replay journal", "error", err.Error()) },
+	})
 }
 
-// openNonces remembers nonces in Redis if there is one, else in local. All nodes
-// of a Redis need one key.
-func openNonces(ctx context.Context, db database, keys *custody.Service, local memoryClaims, shared *redis.Client) (*nonces, error) {
-	if shared == nil {
-		key, err := replay.NewKey(secret.Random(replay.KeySize))
-		return &nonces{key: key, claims: local}, err
+// once lets each nonce of a credential pass once, on all nodes that share the
+// claims. It loads the key of the IDs with the first of them: a store in which
+// nobody signs requests has none.
+type once struct {
+	db     database
+	keys   *custody.Service
+	claims gate.Claims
+
+	mu   sync.Mutex
+	gate atomic.Pointer[gate.Gate]
+}
+
+// claim is that of [authn.Signatures].
+func (o *once) claim(ctx context.Context, now time.Time, id, nonce string, at time.Time) error {
+	g, err := o.open(ctx)
+	if err != nil {
+		return fault.New(fault.Unavailable, "it is not known whether the request was sent before").Because(err)
 	}
-	material, err := sharedSecret(ctx, db, keys, "nonces")
+	return g.Check(ctx, now, gate.Rule{Profile: "api", Past: authn.Past}, gate.Message{KeyID: id, Nonce: nonce, At: at})
+}
+
+func (o *once) open(ctx context.Context) (*gate.Gate, error) {
+	if g := o.gate.Load(); g != nil {
+		return g, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g := o.gate.Load(); g != nil {
+		return g, nil
+	}
+	s, err := sharedSecret(ctx, o.db, o.keys, "nonces")
 	if err != nil {
 		return nil, err
 	}
-	key, err := replay.NewKey(material)
-	return &nonces{key: key, claims: shared}, err
-}
-
-// newMemoryClaims bars what could have been accepted before this process was
-// started.
-func newMemoryClaims(start time.Time) (memoryClaims, error) {
-	guard, err := replay.New(replay.Options{Past: authn.Past, Future: authn.Future})
+	key, err := replay.NewKey(s)
 	if err != nil {
-		return memoryClaims{}, err
+		return nil, err
 	}
-	guard.Bar(start.Add(authn.Future))
-	return memoryClaims{guard}, nil
-}
-
-// memoryClaims are claims that end with the process.
-type memoryClaims struct{ guard *replay.Guard }
-
-// Claim implements [gate.Claims].
-func (m memoryClaims) Claim(_ context.Context, now time.Time, c gate.Claim) (replay.Outcome, error) {
-	return m.guard.Claim(now, c.At, c.ID.Short(), c.Owner), nil
-}
-
-func (n *nonces) claim(ctx context.Context, now time.Time, id, nonce string, at time.Time) error {
-	outcome, err := n.claims.Claim(ctx, now, gate.Claim{
-		ID: n.key.ID("api", id, nonce), Owner: n.key.ID("api", id).Short(), At: at, Until: at.Add(authn.Past),
-	})
-	switch {
-	case err != nil:
-		return fault.New(fault.Unavailable, "it is not known whether the request was sent before").Because(err)
-	case outcome == replay.Fresh:
-		return nil
-	case outcome == replay.Replayed:
-		return fault.New(fault.Conflict, "the request was sent before: sign it again, with another nonce")
-	case outcome == replay.Barred:
-		return fault.New(fault.Unavailable, "the request was signed before this server was started, or up to %v later: sign it again then", authn.Future)
-	}
-	return fault.New(fault.Unavailable, "there is no room to remember the request: sign it again later").Because(fault.New(fault.Internal, "outcome %v", outcome))
+	o.gate.Store(&gate.Gate{Key: key, Claims: o.claims})
+	return o.gate.Load(), nil
 }

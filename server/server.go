@@ -23,6 +23,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/overload"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	elsewhere "github.com/sealwright/sealwright/server/internal/source"
@@ -34,6 +35,7 @@ const (
 	databaseFile = "sealwright.db"
 	rootKeyFile  = "root.key"
 	tokenFile    = "admin-token"
+	replayFolder = "replay"
 )
 
 // Timeouts of the HTTP server.
@@ -145,25 +147,26 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	local, err := newMemoryClaims(time.Now())
+	seen, err := openJournal(c, callers, log)
 	if err != nil {
 		return err
 	}
-	shared, err := openRedis(ctx, c.redis, local, log)
+	defer func() { err = errors.Join(err, seen.Close()) }()
+	cursors, err := nodes.cursors(ctx, db, keys)
+	if err != nil {
+		return err
+	}
+	shared, err := openRedis(ctx, c.redis, seen, log)
 	if err != nil {
 		return err
 	}
 	unwatch := watchRedis(ctx, shared)
 	defer func() { err = errors.Join(err, unwatch()) }()
-	once, err := openNonces(ctx, db, keys, local, shared)
-	if err != nil {
-		return err
+	var claims gate.Claims = seen
+	if shared != nil {
+		claims = shared
 	}
-	who, err := authenticator(c.limits, callers, token, once)
-	if err != nil {
-		return err
-	}
-	cursors, err := nodes.cursors(ctx, db, keys)
+	who, err := authenticator(c.limits, callers, token, &once{db: db, keys: keys, claims: claims})
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,6 @@ func recordCurl() {
 //	code N PROGRAM ARG...  run a program that must end with the exit code N
 //	chomp FILE...          drop the final line end of files, LF or CR LF
 //	await FILE PATTERN     wait until the file matches
-//	retry PROGRAM ARG...   run a program until it succeeds, for at most a minute
 //
 // $SERVER and $TOKENFILE name a server that runs meanwhile, $RECEIVER is the URL
 // of one for deliveries, and $CATALOGUE the folder of the presets.
@@ -60,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": runWithCode, "chomp": chomp, "await": await, "retry": retry,
+			"code": runWithCode, "chomp": chomp, "await": await,
 		},
 	})
 }
@@ -88,18 +87,6 @@ func chomp(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(strings.TrimSuffix(text, "\r")), 0o600))
 	}
-}
-
-// retry is for what a server refuses while it has only just been started.
-func retry(ts *testscript.TestScript, _ bool, args []string) {
-	var err error
-	for range 300 {
-		if err = ts.Exec(args[0], args[1:]...); err == nil {
-			return
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	ts.Fatalf("%v: %v", args, err)
 }
 
 // await looks at a file again and again, for at most a minute.

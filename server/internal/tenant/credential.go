@@ -277,6 +277,17 @@ func (s *Service) BySignature(id string) (ring *keyring.Ring, caller access.Call
 	return k.ring, caller, func() { k.touch(s.now()) }, nil
 }
 
+// Sign reports whether there is a caller who could sign requests, or could have
+// until its credential ended.
+func (s *Service) Sign() bool {
+	for _, k := range s.snapshot().credentials {
+		if k.Kind == Signature {
+			return true
+		}
+	}
+	return false
+}
+
 // good finds a credential that may be used now, and its caller.
 func (s *Service) good(id string, kind Kind) (*Credential, access.Caller, error) {
 	if s.usable != nil {
