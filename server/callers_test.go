@@ -194,3 +194,34 @@ func TestSealcurl(t *testing.T) {
 		t.Errorf("another secret: got %s", answer)
 	}
 }
+
+// TestCallersOnTwoNodes: a caller that one node makes, and a credential that it
+// revokes, are known to the other one without a restart.
+func TestCallersOnTwoNodes(t *testing.T) {
+	c := server.Config{Store: peer.StartPostgres(t).NewDatabase(t)}
+	first := servertest.StartConfig(t, c)
+	must[api.Key](t, first, "POST", "/v1/keys", `{"name":"a"}`)
+	copyRootKey(t, first.Data, &c)
+	second := servertest.StartConfig(t, c)
+	must[api.Caller](t, first, "POST", "/v1/callers", `{"name":"ci","grants":[{"role":"auditor"}]}`)
+	token := must[api.Credential](t, first, "POST", "/v1/callers/ci/credentials", `{"kind":"token"}`)
+	soon(t, "the caller is known", func() bool {
+		status, _ := request(t, "GET", second.URL+"/v1/keys/a", "", bearer(token.Secret))
+		return status == 200
+	})
+	if status, answer := request(t, "POST", second.URL+"/v1/keys/a/sign", `{"text":"a"}`, bearer(token.Secret)); status != 403 {
+		t.Errorf("sign as an auditor: got %d %s", status, answer)
+	}
+	must[api.Caller](t, first, "PATCH", "/v1/callers/ci", `{"grants":[{"role":"signer"}]}`)
+	soon(t, "the grants are known", func() bool {
+		status, _ := request(t, "POST", second.URL+"/v1/keys/a/sign", `{"text":"a"}`, bearer(token.Secret))
+		return status == 200
+	})
+	if status, _, answer := first.Do(t, "DELETE", "/v1/callers/ci/credentials/"+token.ID, ""); status != 204 {
+		t.Fatalf("revoke: got %d %s", status, answer)
+	}
+	soon(t, "the revocation is known", func() bool {
+		status, _ := request(t, "GET", second.URL+"/v1/keys/a", "", bearer(token.Secret))
+		return status == 401
+	})
+}
