@@ -159,6 +159,7 @@ func groups() map[string]Group {
 		"server/internal/kms/kmstest":       Nouns,
 		"server/internal/source":            Nouns,
 		"server/internal/source/sourcetest": Nouns,
+		"server/internal/oidc/oidctest":     Nouns,
 		"internal/peer":                     Nouns,
 		"cmd/sealwright/internal/rawhttp":   Nouns,
 		"cmd/sealwright/internal/terminal":  Nouns,
@@ -170,6 +171,7 @@ func groups() map[string]Group {
 		"server/internal/follow":  Services,
 		"server/internal/gate":    Services,
 		"server/internal/tenant":  Services,
+		"server/internal/pass":    Services,
 
 		"server/internal/store/memory":      Adapters,
 		"server/internal/store/sqlite":      Adapters,
@@ -186,6 +188,7 @@ func groups() map[string]Group {
 		"server/internal/overload":          Adapters,
 		"server/internal/rest":              Adapters,
 		"server/internal/authn":             Adapters,
+		"server/internal/oidc":              Adapters,
 		"server/internal/telemetry":         Adapters,
 		"server/internal/journal":           Adapters,
 

@@ -307,16 +307,48 @@ func (s *Service) good(id string, kind Kind) (*Credential, access.Caller, error)
 	case !s.now().Before(k.ExpiresAt):
 		return nil, access.Caller{}, refusal("credential %q has expired", id)
 	}
-	c := snap.callers[k.owner]
-	switch {
-	case c == nil || c.deleted:
-		return nil, access.Caller{}, refusal("credential %q has no caller", id)
-	case c.Disabled:
-		return nil, access.Caller{}, refusal("caller %q is disabled", c.ID)
-	case c.Tenant != "" && (snap.tenants[c.Tenant] == nil || snap.tenants[c.Tenant].Disabled):
-		return nil, access.Caller{}, refusal("tenant %q is disabled", c.Tenant)
+	c, err := snap.active(k.owner)
+	if err != nil {
+		return nil, access.Caller{}, err
 	}
 	return k, c.identity(), nil
+}
+
+// ByID returns the caller with this ID of a tenant, none for operators, to whom
+// somebody else has proved who it is. Errors are those of [Service.ByToken].
+func (s *Service) ByID(tenant, id string) (access.Caller, error) {
+	if s.usable != nil {
+		if err := s.usable(); err != nil {
+			return access.Caller{}, err
+		}
+	}
+	name, isOperator := strings.CutPrefix(id, access.OperatorPrefix)
+	if isOperator != (tenant == "") {
+		return access.Caller{}, refusal("no caller %q in tenant %q", id, tenant)
+	}
+	snap, at := s.snapshot(), ref{tenant, name}
+	if snap.callers[at] == nil && s.current != nil && !s.current() {
+		return access.Caller{}, fault.New(fault.Unavailable, "this node does not know whether the caller exists, since it does not reach the database")
+	}
+	c, err := snap.active(at)
+	if err != nil {
+		return access.Caller{}, err
+	}
+	return c.identity(), nil
+}
+
+// active returns a caller that may do something.
+func (s *snapshot) active(at ref) (*Caller, error) {
+	c := s.callers[at]
+	switch {
+	case c == nil || c.deleted:
+		return nil, refusal("no caller %q", at.name)
+	case c.Disabled:
+		return nil, refusal("caller %q is disabled", c.ID)
+	case c.Tenant != "" && (s.tenants[c.Tenant] == nil || s.tenants[c.Tenant].Disabled):
+		return nil, refusal("tenant %q is disabled", c.Tenant)
+	}
+	return c, nil
 }
 
 func refusal(format string, args ...any) error {
