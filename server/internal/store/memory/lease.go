@@ -21,6 +21,10 @@ func (s *Store) PutLease(ctx context.Context, l store.Lease, e store.Entry) erro
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
+	claim, err := s.claimed(ctx)
+	if err != nil {
+		return err
+	}
 	id := key{l.Tenant, l.Key, l.ID}
 	if old, ok := s.leases[id]; ok {
 		if old.RevokedAt.IsZero() {
@@ -37,6 +41,7 @@ func (s *Store) PutLease(ctx context.Context, l store.Lease, e store.Entry) erro
 		}
 	}
 	s.apply(store.Change{Entries: []store.Entry{e}})
+	s.note(claim)
 	return nil
 }
 

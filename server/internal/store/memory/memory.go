@@ -38,11 +38,12 @@ type Store struct {
 	leases  map[key]store.Lease // by tenant, name of the key, and ID
 	nonces  map[key]int64       // by tenant, key ID, and profile
 	nodes   map[string]store.Node
+	answers map[key]store.Answer // by tenant, caller and key
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}, nodes: map[string]store.Node{}, nonces: map[key]int64{}}
+	return &Store{records: map[key]store.Record{}, leases: map[key]store.Lease{}, nodes: map[string]store.Node{}, nonces: map[key]int64{}, answers: map[key]store.Answer{}}
 }
 
 // Fail breaks the next commits, one for each fault. Commits that would be
@@ -107,12 +108,17 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (int64, error) {
 			return 0, err
 		}
 	}
+	claim, err := s.claimed(ctx)
+	if err != nil {
+		return 0, err
+	}
 	var broken Fault
 	if len(s.faults) > 0 {
 		broken, s.faults = s.faults[0], s.faults[1:]
 	}
 	if broken.Err == nil || broken.Apply {
 		s.apply(c)
+		s.note(claim)
 	}
 	if broken.Err != nil {
 		return 0, broken.Err

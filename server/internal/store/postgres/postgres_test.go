@@ -194,7 +194,7 @@ func testNewerSchema(t *testing.T, p *peer.Postgres) {
 	conn := raw(t, address)
 	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	_, err := postgres.Open(t.Context(), address, postgres.Options{})
-	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 3")
+	wantUnavailable(t, "Open", err, "database has schema 9999, this version of sealwright knows up to 4")
 	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id = 9999`)
 	if got := contents(t, open(t, address)); !got["a"] {
 		t.Errorf("afterwards: got records %v", got)

@@ -99,6 +99,22 @@ func (a alternate) Beat(ctx context.Context, n store.Node) error { return a.next
 
 func (a alternate) Nodes(ctx context.Context) ([]store.Node, error) { return a.next().Nodes(ctx) }
 
+func (a alternate) ClaimAnswer(ctx context.Context, x store.Answer, now time.Time, most int) (store.Answer, error) {
+	return a.next().ClaimAnswer(ctx, x, now, most)
+}
+
+func (a alternate) KeepAnswer(ctx context.Context, x store.Answer) error {
+	return a.next().KeepAnswer(ctx, x)
+}
+
+func (a alternate) ReleaseAnswer(ctx context.Context, x store.Answer) error {
+	return a.next().ReleaseAnswer(ctx, x)
+}
+
+func (a alternate) Answer(ctx context.Context, tenant, caller, key string) (store.Answer, error) {
+	return a.next().Answer(ctx, tenant, caller, key)
+}
+
 func (a alternate) Leave(ctx context.Context, id string) error { return a.next().Leave(ctx, id) }
 
 func (a alternate) Close() error {
@@ -116,6 +132,9 @@ func testConformance(t *testing.T, p *peer.Postgres) {
 	t.Run("Uses", func(t *testing.T) { storetest.RunUses(t, both(t)) })
 	t.Run("Leases", func(t *testing.T) { storetest.RunLeases(t, both(t)) })
 	t.Run("Nonces", func(t *testing.T) { storetest.RunNonces(t, both(t)) })
+	t.Run("Answers", func(t *testing.T) {
+		storetest.RunAnswers(t, func(t *testing.T) storetest.AnswerStore { return both(t) })
+	})
 	t.Run("Nodes", func(t *testing.T) {
 		storetest.RunNodes(t, func(t *testing.T) (storetest.NodeStore, func(time.Duration)) {
 			s := both(t)

@@ -108,6 +108,9 @@ func (s *Store) try(ctx context.Context, doing, token string, limit time.Duratio
 		return "", unavailable("begin", err)
 	}
 	if id, err = s.begin(wait, tx, doing, token, limit); err == nil {
+		err = note(ctx, tx)
+	}
+	if err == nil {
 		err = apply(ctx, tx)
 	}
 	if err != nil {

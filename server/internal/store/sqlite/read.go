@@ -91,9 +91,14 @@ func scanEntry(rows *sql.Rows) (store.Entry, error) {
 	return e, err
 }
 
+// queryer is a database or one connection of it.
+type queryer interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
+
 // query returns all rows, and closes them, since an open one would keep the
 // WAL from being checkpointed.
-func query[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), text string, args ...any) (page []T, err error) {
+func query[T any](ctx context.Context, db queryer, scan func(*sql.Rows) (T, error), text string, args ...any) (page []T, err error) {
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err

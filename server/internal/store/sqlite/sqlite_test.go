@@ -248,7 +248,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = sqlite.Open(t.Context(), path)
-	if !errors.Is(err, fault.Unavailable) || !strings.Contains(fault.Public(err), "database has schema 9999, this version of sealwright knows up to 4") {
+	if !errors.Is(err, fault.Unavailable) || !strings.Contains(fault.Public(err), "database has schema 9999, this version of sealwright knows up to 5") {
 		t.Errorf("Open: got %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {

@@ -185,7 +185,10 @@ func (w *writer) try(o *operation) error {
 	if err := w.exec("SAVEPOINT operation"); err != nil {
 		return err
 	}
-	if o.seq, o.err = o.apply(w); o.err != nil {
+	if o.err = w.note(o.ctx); o.err == nil {
+		o.seq, o.err = o.apply(w)
+	}
+	if o.err != nil {
 		if err := w.exec("ROLLBACK TO operation"); err != nil {
 			return errors.Join(o.err, err)
 		}
