@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -51,6 +52,7 @@ type Config struct {
 	sources sourcesConfig
 	limits  limitsConfig
 	redis   redisConfig
+	proxies []netip.Prefix
 }
 
 // Bounds and defaults of the settings.
@@ -77,6 +79,7 @@ const (
 //	data: ./data
 //	store: sqlite
 //	schemes: ./schemes
+//	trusted_proxies: 127.0.0.1, 10.1.0.0/16
 //	log:
 //	  level: info
 //	  format: auto
@@ -103,6 +106,7 @@ type File struct {
 	Data    Setting `yaml:"data"`
 	Store   Setting `yaml:"store"`
 	Schemes Setting `yaml:"schemes"`
+	Proxies Setting `yaml:"trusted_proxies"` // addresses and networks, with commas between them
 	Log     struct {
 		Level  Setting `yaml:"level"`
 		Format Setting `yaml:"format"`
@@ -152,6 +156,8 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	_, err = parsePlace(c.Store, c.Data)
 	s.check("store", f.Store, err)
 	c.Schemes = s.text("schemes", c.Schemes, f.Schemes, "")
+	c.proxies, err = parseProxies(s.text("trusted_proxies", "", f.Proxies, ""))
+	s.check("trusted_proxies", f.Proxies, err)
 	c.LogLevel = s.choice("log.level", c.LogLevel, f.Log.Level, "info", "debug", "warn", "error")
 	c.LogFormat = s.choice("log.format", c.LogFormat, f.Log.Format, "auto", "json", "text")
 	c.Body = s.number("limits.body", c.Body, f.Limits.Body, 1<<20, minBody, maxBody)

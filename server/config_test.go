@@ -56,6 +56,9 @@ func TestConfigFileRefuses(t *testing.T) {
 		{"ServeWithoutKMSForever", "keys:\n  serve_without_kms: 0\n", []string{"line 2: keys.serve_without_kms: got 0s, want 1m to 30d"}},
 		{"WatchIsLonger", "keys:\n  serve_without_kms: 1m\nkms:\n  watch: 61s\n", []string{"line 4: kms.watch: got 1m1s, want at most keys.serve_without_kms, 1m"}},
 		{"Stale", "cluster:\n  stale_after: 59s\n", []string{"line 2: cluster.stale_after: got 59s, want 1m to 1d"}},
+		{"ProxiesAreNoNames", "trusted_proxies: proxy.example.com\n", []string{`line 1: trusted_proxies: got "proxy.example.com", want an address`}},
+		{"ProxiesOfANetworkWithHost", "trusted_proxies: 10.1.0.0/16, 10.1.2.3/8\n", []string{`line 1: trusted_proxies: got "10.1.2.3/8"`}},
+		{"ProxiesAreNotEverybody", "trusted_proxies: 0.0.0.0/0\n", []string{"which trusts everybody"}},
 		{"NegativeSize", "limits:\n  body: -1\n", []string{`line 2: limits.body: got "-1"`}},
 	}
 	for _, tt := range tests {

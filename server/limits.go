@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -171,4 +173,27 @@ func countNodes(db database) func() int {
 		}
 		return int(max(count.Load(), 1))
 	}
+}
+
+// parseProxies reads addresses and networks with commas between them.
+func parseProxies(text string) ([]netip.Prefix, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var list []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if a, e := netip.ParseAddr(part); e == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+		}
+		if err != nil || p != p.Masked() {
+			return nil, fmt.Errorf("got %q, want an address such as 10.1.2.3 or a network such as 10.1.0.0/16", part)
+		}
+		if p.Bits() == 0 {
+			return nil, fmt.Errorf("got %q, which trusts everybody", part)
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }

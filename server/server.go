@@ -197,7 +197,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if rate := c.limits.connections; rate > 0 {
 		l = overload.LimitConnections(l, rate, false, log)
 	}
-	return listen(ctx, c, l, overload.NewShedder(api, c.limits.concurrency, c.limits.queue), log, &ready, created)
+	return listen(ctx, c, l, authn.Trust(c.proxies, overload.NewShedder(api, c.limits.concurrency, c.limits.queue)), log, &ready, created)
 }
 
 // listen answers requests until ctx ends.

@@ -62,8 +62,12 @@ type Transport struct {
 }
 
 // Direct is the [Transport] of a request that came from the client itself: it
-// is secure over TLS, and from this machine.
+// is secure over TLS, and from this machine. Of one that came through a proxy
+// of [Trust] it is what the proxy says.
 func Direct(r *http.Request) Transport {
+	if t, ok := r.Context().Value(transportKey{}).(Transport); ok {
+		return t
+	}
 	if r.TLS != nil {
 		return Transport{Scheme: "https", Secure: true}
 	}
