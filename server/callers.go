@@ -32,20 +32,27 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 // authenticator knows callers by a bearer token, that of the administrator
 // among them, or by a signature. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
-func authenticator(c limitsConfig, callers *tenant.Service, admin *authn.AdminToken, o *once) (func(*http.Request) (access.Caller, error), error) {
+func authenticator(callers *tenant.Service, admin *authn.AdminToken, o *once, more ...authn.TokenKind) (authn.Authenticator, error) {
 	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: o.claim, Transport: authn.Direct})
 	if err != nil {
 		return nil, err
 	}
-	bearer := authn.Bearer(authn.Direct,
-		authn.TokenKind{Is: tenant.IsToken, Check: callers.ByToken},
-		authn.TokenKind{Is: func(string) bool { return true }, Check: admin.Check},
-	)
-	who := authn.Authenticator{bearer, signature}
+	kinds := append([]authn.TokenKind{{Is: tenant.IsToken, Check: callers.ByToken}}, more...)
+	kinds = append(kinds, authn.TokenKind{Is: func(string) bool { return true }, Check: admin.Check})
+	return authn.Authenticator{authn.Bearer(authn.Direct, kinds...), signature}, nil
+}
+
+// authenticate is how somebody is known by a request.
+type authenticate = func(*http.Request) (access.Caller, error)
+
+// slowDown returns what slows addresses down that fail too often, in everything
+// that it was called for together.
+func slowDown(c limitsConfig) func(authenticate) authenticate {
 	if !c.failures {
-		return who.Authenticate, nil
+		return func(a authenticate) authenticate { return a }
 	}
-	return authn.Slow(who.Authenticate, limit.NewFailures(limit.NewMap(time.Now(), 0)), nil), nil
+	failures := limit.NewFailures(limit.NewMap(time.Now(), 0))
+	return func(a authenticate) authenticate { return authn.Slow(a, failures, nil) }
 }
 
 // openJournal remembers on this node which nonces were used.

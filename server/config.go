@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/oidc"
 )
 
 // Config says how a server runs. The zero value works: it serves on
@@ -53,6 +54,7 @@ type Config struct {
 	limits  limitsConfig
 	redis   redisConfig
 	proxies []netip.Prefix
+	issuers []oidc.Config
 }
 
 // Bounds and defaults of the settings.
@@ -116,11 +118,12 @@ type File struct {
 		Keep Setting `yaml:"keep"`
 		Body Setting `yaml:"body"`
 	} `yaml:"rejections"`
-	Keys    KeysFile    `yaml:"keys"`
-	Cluster ClusterFile `yaml:"cluster"`
-	KMS     KMSFile     `yaml:"kms"`
-	Sources SourcesFile `yaml:"sources"`
-	Redis   RedisFile   `yaml:"redis"`
+	Keys    KeysFile     `yaml:"keys"`
+	Cluster ClusterFile  `yaml:"cluster"`
+	KMS     KMSFile      `yaml:"kms"`
+	Sources SourcesFile  `yaml:"sources"`
+	Redis   RedisFile    `yaml:"redis"`
+	OIDC    []IssuerFile `yaml:"oidc"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -175,6 +178,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.redis = s.redis(f.Redis)
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
+	c.issuers = s.issuers(f.OIDC)
 	if c.kms.watch > c.keys.kmsAway && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",
 			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.kmsAway)))

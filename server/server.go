@@ -166,14 +166,20 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if shared != nil {
 		claims = shared
 	}
-	who, err := authenticator(c.limits, callers, token, &once{db: db, keys: keys, claims: claims})
+	tokens, err := openTokens(ctx, c, db, keys, callers, nodes, shared, log)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, tokens.Close()) }()
+	who, err := authenticator(callers, token, &once{db: db, keys: keys, claims: claims}, tokens.kinds()...)
+	if err != nil {
+		return err
+	}
+	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Tenants: callers, Root: rotator, Authenticate: who, Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record,
 		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
@@ -186,7 +192,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply)
+	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply)
 	if err != nil {
 		return err
 	}
@@ -194,6 +200,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	defer root.follow(ctx, log)()
 	defer rotator.start(ctx)()
 	defer keepKeys(ctx, keys, log)()
+	defer tokens.start(ctx)()
 	if rate := c.limits.connections; rate > 0 {
 		l = overload.LimitConnections(l, rate, false, log)
 	}

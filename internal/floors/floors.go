@@ -97,7 +97,7 @@ func House() Rules {
 			"server/internal/source/vaultkv":    "sends the token",
 			"server/internal/cluster/redis":     "sends the password",
 			"server/internal/rest":              "reveals keys that were created as exportable, and shows new credentials once",
-			"server":                            "prints the admin token once",
+			"server":                            "prints the admin token once, and answers with exchanged tokens",
 			"server/internal/authn":             "hashes the admin token and writes it to its file",
 			"server/servertest":                 "sends the admin token",
 			"cmd/sealwright":                    "imports the material of a key",

@@ -14,8 +14,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/sealwright/sealwright/server/internal/pass"
 )
 
 // maxDocument is the most bytes of what an issuer answers.
@@ -32,7 +35,9 @@ type Config struct {
 	KeysURL    string   // of the JWK set; empty means discovery
 	KeysFile   string   // with the JWK set, read again when it is needed
 	CAFile     string   // PEM; empty means the authorities of the system
-	Rules      []Rule
+	Rules      []Rule   // the first that matches counts
+
+	TokenLife time.Duration // of what a token is exchanged for; 0 means [pass.MaxTokenLife]
 }
 
 // allowed are the algorithms whose keys can be shown. HS256 and none are no such.
@@ -47,21 +52,23 @@ func (c Config) algorithms() []string {
 	return c.Algorithms
 }
 
-// Check returns what is wrong with c, one error for each fault.
-func (c Config) Check() error {
-	errs := c.checkIssuer()
-	if c.Audience == "" {
-		errs = append(errs, errors.New("audience is missing"))
-	}
-	if len(c.Rules) == 0 || len(c.Rules) > MaxRules {
-		errs = append(errs, fmt.Errorf("rules: got %d, want 1 to %d", len(c.Rules), MaxRules))
+// Fault is something that is wrong with a [Config].
+type Fault struct {
+	Rule int // index of the rule; -1 if it is of none
+	Err  error
+}
+
+// Check returns everything that is wrong with c.
+func (c Config) Check() (faults []Fault) {
+	for _, err := range c.checkIssuer() {
+		faults = append(faults, Fault{-1, err})
 	}
 	for i, r := range c.Rules {
 		if err := r.check(c.Kind); err != nil {
-			errs = append(errs, fmt.Errorf("rules[%d]: %w", i, err))
+			faults = append(faults, Fault{i, fmt.Errorf("rules[%d]: %w", i, err)})
 		}
 	}
-	return errors.Join(errs...)
+	return faults
 }
 
 func (c Config) checkIssuer() (errs []error) {
@@ -75,6 +82,15 @@ func (c Config) checkIssuer() (errs []error) {
 		errs = append(errs, fmt.Errorf("issuer: %w", err))
 	} else if c.URL == "" {
 		errs = append(errs, errors.New("issuer is missing"))
+	}
+	if c.Audience == "" {
+		errs = append(errs, errors.New("audience is missing"))
+	}
+	if len(c.Rules) == 0 || len(c.Rules) > MaxRules {
+		errs = append(errs, fmt.Errorf("rules: got %d, want 1 to %d", len(c.Rules), MaxRules))
+	}
+	if c.TokenLife != 0 && (c.TokenLife < pass.MinTokenLife || c.TokenLife > pass.MaxTokenLife) {
+		errs = append(errs, fmt.Errorf("token_life: got %v, want %v to %v", c.TokenLife, pass.MinTokenLife, pass.MaxTokenLife))
 	}
 	for _, a := range c.Algorithms {
 		if !slices.Contains(allowed(), a) {

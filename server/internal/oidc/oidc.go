@@ -27,6 +27,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/server/internal/pass"
 )
 
 // Bounds of tokens.
@@ -35,20 +36,6 @@ const (
 	MaxLife  = 24 * time.Hour // from iat to exp
 	Skew     = 30 * time.Second
 )
-
-// Identity is what a token proves.
-type Identity struct {
-	Issuer   string // name of the issuer in the settings
-	Subject  string
-	Tenant   string // of the caller; empty for an operator
-	Caller   string // ID
-	TokenID  string // names the token among all of its issuer
-	IssuedAt time.Time
-	Until    time.Time // exclusive
-
-	// Claims are those that a rule has matched, with their values.
-	Claims map[string]string
-}
 
 // Issuers verifies tokens of several issuers. Get one from [Open]. It may be
 // used by many goroutines.
@@ -72,8 +59,8 @@ func Open(list []Config, now func() time.Time) (*Issuers, error) {
 	}
 	all := &Issuers{byURL: map[string]*issuer{}, now: now}
 	for _, c := range list {
-		if err := c.Check(); err != nil {
-			return nil, fmt.Errorf("issuer %q: %w", c.Name, err)
+		if faults := c.Check(); len(faults) > 0 {
+			return nil, fmt.Errorf("issuer %q: %w", c.Name, faults[0].Err)
 		}
 		if all.byURL[c.URL] != nil {
 			return nil, fmt.Errorf("issuer %q: %s is there twice", c.Name, c.URL)
@@ -108,29 +95,29 @@ func Is(token string) bool {
 
 // Verify returns whom a token proves. The error is of kind [fault.Denied], or
 // [fault.Unavailable] if the keys of the issuer are not known now.
-func (all *Issuers) Verify(ctx context.Context, token string) (Identity, error) {
+func (all *Issuers) Verify(ctx context.Context, token string) (pass.Proof, error) {
 	if len(token) > MaxToken {
-		return Identity{}, denied("the token has %d bytes, want at most %d", len(token), MaxToken)
+		return pass.Proof{}, denied("the token has %d bytes, want at most %d", len(token), MaxToken)
 	}
 	url, err := issuerOf(token)
 	if err != nil {
-		return Identity{}, err
+		return pass.Proof{}, err
 	}
 	i := all.byURL[url]
 	if i == nil {
-		return Identity{}, denied("the token is of no known issuer")
+		return pass.Proof{}, denied("the token is of no known issuer")
 	}
 	claims, std, err := i.verify(ctx, token, all.now())
 	if err != nil {
-		return Identity{}, err
+		return pass.Proof{}, err
 	}
 	rule, bound, ok := find(i.Rules, claims)
 	if !ok {
-		return Identity{}, denied("the token of issuer %q for %q matches no rule", i.Name, std.subject)
+		return pass.Proof{}, denied("the token of issuer %q for %q matches no rule", i.Name, std.subject)
 	}
-	return Identity{
-		Issuer: i.Name, Subject: std.subject, Tenant: rule.Tenant, Caller: rule.Caller, Claims: bound,
-		TokenID: std.tokenID, IssuedAt: std.issuedAt, Until: std.expires,
+	return pass.Proof{
+		Issuer: i.Name, IssuerURL: i.URL, Subject: std.subject, Tenant: rule.Tenant, Caller: rule.Caller, Claims: bound,
+		TokenID: std.tokenID, IssuedAt: std.issuedAt, Until: std.expires, Life: i.TokenLife,
 	}, nil
 }
 

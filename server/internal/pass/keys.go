@@ -125,6 +125,7 @@ func (s *Service) renew(ctx context.Context) error {
 		At: now, Caller: access.System("").ID, Action: "pass-key.create", Kind: kindKeys, RecordID: r.ID, Name: r.Name,
 	}}})
 	if err == nil {
+		s.first = s.first || r.Version == 0
 		r.Version++
 		return s.show(ctx, r, doc)
 	}

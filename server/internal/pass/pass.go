@@ -98,6 +98,7 @@ type Service struct {
 	none   *mac.Key   // of nobody
 	change sync.Mutex // held while keys are loaded or made
 	shown  atomic.Pointer[ring]
+	first  bool // Open has made the first key
 }
 
 // Open loads the keys, and makes the first one if there is none.
@@ -121,6 +122,10 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	return s, nil
 }
+
+// First reports whether [Open] has made the first key of the store, so that
+// there was no pass before.
+func (s *Service) First() bool { return s.first }
 
 // Issue returns a pass as text, signed. It fills in ID and IssuedAt. The error
 // is of kind [fault.Invalid] if it ends now, or lives too long.

@@ -97,8 +97,12 @@ func TestPass(t *testing.T) {
 	if err != nil || c.ID != "ci" || c.Tenant != "default" || p.Claims["ref"] != "refs/heads/main" || p.Issuer != "github" || len(p.ID) != 16 || !p.IssuedAt.Equal(start) {
 		t.Fatalf("got %+v, %+v, %v", c, p, err)
 	}
-	if c, _, err := h.open(t).Authenticate(pass.Token, text); err != nil || c.ID != "ci" {
+	other := h.open(t)
+	if c, _, err := other.Authenticate(pass.Token, text); err != nil || c.ID != "ci" {
 		t.Errorf("another node: got %+v, %v", c, err)
+	}
+	if !h.First() || other.First() {
+		t.Errorf("First: got %v and %v for the second node", h.First(), other.First())
 	}
 	h.now = start.Add(10*time.Minute - 1)
 	if _, _, err := h.Authenticate(pass.Token, text); err != nil {

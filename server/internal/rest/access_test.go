@@ -56,7 +56,9 @@ func (f *fixture) routes(t *testing.T) []route {
 	var all []route
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
-			all = append(all, route{strings.ToUpper(method), path, op.OperationID})
+			if op.OperationID != "token.exchange" { // needs no known caller, and has tests of its own
+				all = append(all, route{strings.ToUpper(method), path, op.OperationID})
+			}
 		}
 	}
 	if len(all) < 40 {

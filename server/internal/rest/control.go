@@ -29,7 +29,7 @@ func (a *API) control() error {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token":     {Type: "http", Scheme: "bearer", Description: "The admin token, or a credential of kind token. Only over TLS or from the same machine."},
+					"token":     {Type: "http", Scheme: "bearer", Description: "The admin token, a credential of kind token, or a token of POST /v1/token. Only over TLS or from the same machine."},
 					"signature": {Type: "apiKey", In: "header", Name: "Signature", Description: signatureDoc},
 				},
 			},
@@ -54,6 +54,7 @@ func (a *API) control() error {
 	a.callerOperations(skin)
 	a.credentialOperations(skin)
 	a.roleOperations(skin)
+	a.tokenOperations(skin)
 	describeMessages(skin.OpenAPI())
 	describeTenants(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem

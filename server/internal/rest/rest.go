@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/doctor"
 	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
@@ -93,6 +94,11 @@ type Options struct {
 	// log sees, [fault.Conflict] for a request that was sent before, and
 	// [fault.Unavailable].
 	Authenticate func(*http.Request) (access.Caller, error)
+
+	// Exchange returns a token for that of an issuer, which came with the
+	// request. Errors are those of Authenticate; nil means that there are no
+	// issuers.
+	Exchange func(r *http.Request, token string) (api.AccessToken, error)
 
 	Tenants *tenant.Service // must not be nil
 
@@ -200,7 +206,7 @@ type handler func(*API, *exchange) error
 // handle routes a method of a path below /v1 to h.
 func (a *API) handle(method, path, name string, h handler) {
 	actions := operationActions[name]
-	if len(actions) == 0 {
+	if len(actions) == 0 && name != opExchange {
 		a.undecided = append(a.undecided, name)
 	}
 	a.methods[path] = append(a.methods[path], method)

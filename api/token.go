@@ -1,0 +1,17 @@
+package api
+
+import "time"
+
+// ExchangeToken is the body of POST /v1/token.
+type ExchangeToken struct {
+	Token string `json:"token" doc:"Token of a configured OpenID Connect issuer; up to 16 KiB."`
+}
+
+// AccessToken is the answer of POST /v1/token.
+type AccessToken struct {
+	Token     string    `json:"token" doc:"To be sent in Authorization: Bearer." example:"swe_…"`
+	Caller    string    `json:"caller" doc:"For whom it is." example:"release"`
+	Tenant    string    `json:"tenant,omitempty" doc:"Absent for an operator." example:"default"`
+	ExpiresAt time.Time `json:"expires_at"`
+	ExpiresIn int       `json:"expires_in" doc:"Seconds until then." example:"600"`
+}
