@@ -158,6 +158,7 @@ type Verdict struct {
 	KeyID        string     `json:"key_id,omitempty" example:"orders"`
 	Version      int        `json:"version,omitempty" doc:"The version that matched; as claimed by the signature if none did." example:"1"`
 	State        string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
+	NotAfter     *time.Time `json:"not_after,omitempty" doc:"Of a version in grace: when it stops verifying (exclusive)."`
 	Algorithm    string     `json:"algorithm,omitempty" example:"hmac-sha256"`
 	Covers       string     `json:"covers,omitempty" enum:"digest" doc:"As of sign."`
 	Construction string     `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"As of sign."`
@@ -194,7 +195,7 @@ type HTTPRequest struct {
 	Purpose string          `json:"purpose,omitempty" doc:"What the request is; a key for another purpose refuses."`
 	Context string          `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context."`
 	Params  json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme: an object of texts, numbers, booleans and lists of them."`
-	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server."`
+	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server. It is about the message: which versions of the key count is decided by the clock of the server."`
 	Request Request         `json:"request"`
 }
 
@@ -217,6 +218,7 @@ type RequestVerdict struct {
 	KeyID     string     `json:"key_id,omitempty" doc:"Of the key that matched; as claimed if none did."`
 	Version   int        `json:"version,omitempty" doc:"Of the key that matched."`
 	State     string     `json:"state,omitempty" doc:"Of the version that matched: grace means that the sender still signs with an old one." example:"active"`
+	NotAfter  *time.Time `json:"not_after,omitempty" doc:"Of a version in grace: when it stops verifying (exclusive)."`
 	Algorithm string     `json:"algorithm,omitempty"`
 	Covers    Coverage   `json:"covers" doc:"What the signature protects."`
 	Time      *time.Time `json:"time,omitempty" doc:"Signed time; absent if the scheme carries none."`

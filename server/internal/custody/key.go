@@ -74,12 +74,24 @@ func (v *VersionInfo) StateAt(t time.Time) keyring.State {
 
 // State returns the state of a version now, empty if there is none.
 func (k *Key) State(version int) keyring.State {
+	state, _ := k.Standing(version)
+	return state
+}
+
+// Standing is [Key.State] and, of a version in grace, the end of that, which is
+// exclusive; the time is zero in every other state.
+func (k *Key) Standing(version int) (state keyring.State, until time.Time) {
 	for i := len(k.Versions) - 1; i >= 0; i-- {
-		if v := &k.Versions[i]; v.Version == version {
-			return v.StateAt(k.now())
+		v := &k.Versions[i]
+		if v.Version != version {
+			continue
 		}
+		if state = v.StateAt(k.now()); state == keyring.Grace {
+			until = v.NotAfter
+		}
+		return state, until
 	}
-	return ""
+	return "", time.Time{}
 }
 
 // MAC returns the prepared MAC key of a version, of the one that signs for 0.

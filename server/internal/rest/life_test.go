@@ -11,8 +11,10 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +50,69 @@ func TestVerdictTellsOldVersions(t *testing.T) {
 	f.must(t, "POST", "/v1/keys/jefe/rotate", `{"grace":"0s"}`)
 	if k := decode[api.Key](t, f.must(t, "GET", "/v1/keys/jefe", "")); k.Versions[1].State != "retired" {
 		t.Errorf("without grace: got %+v", k.Versions[1])
+	}
+}
+
+// A verdict by a version in grace says when that ends, in every form.
+func TestVerdictTellsTheEndOfGrace(t *testing.T) {
+	f := start(t, nil)
+	f.withJefe(t)
+	f.withGithub(t)
+	ends := map[string]*time.Time{}
+	for _, name := range []string{"jefe", "hook"} {
+		ends[name] = decode[api.Key](t, f.must(t, "POST", "/v1/keys/"+name+"/rotate", `{"grace":"1h"}`)).Versions[0].NotAfter
+	}
+	batch := decode[api.VerdictBatch](t, f.must(t, "POST", "/v1/keys/jefe/verify", `{"items":[{"text":"`+jefeText+`","tag":"`+jefeTag+`"}]}`))
+	stream := decode[api.Verdict](t, f.must(t, "POST", "/v1/keys/jefe/verify", jefeText, "Content-Type", "application/octet-stream", "Sealwright-Tag", jefeTag))
+	for form, v := range map[string]api.Verdict{"message": f.verify(t, "jefe", "", jefeTag), "batch": batch.Items[0], "stream": stream} {
+		if diff := cmp.Diff(ends["jefe"], v.NotAfter); diff != "" || v.State != "grace" {
+			t.Errorf("%s: got %+v (-want +got):\n%s", form, v, diff)
+		}
+	}
+	r := decode[api.RequestVerdict](t, f.must(t, "POST", "/v1/requests/verify", github("", githubTag, githubBody)))
+	if diff := cmp.Diff(ends["hook"], r.NotAfter); diff != "" || r.State != "grace" {
+		t.Errorf("request: got %+v (-want +got):\n%s", r, diff)
+	}
+	f.must(t, "POST", "/v1/keys", `{"name":"fresh"}`)
+	s := decode[api.Signed](t, f.must(t, "POST", "/v1/keys/fresh/sign", `{"text":"`+jefeText+`"}`))
+	if v := f.verify(t, "fresh", "", s.Tag); v.State != "active" || v.NotAfter != nil {
+		t.Errorf("active: got %+v", v)
+	}
+}
+
+// A time in the past does not bring back a version whose grace has ended, also
+// before that is stored: which versions count is decided by the clock alone.
+func TestPastTimeOfOldVersion(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	f := start(t, func(o *rest.Options) {
+		root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Keys, err = custody.Open(t.Context(), custody.Options{Store: memory.New(), Wrapper: root, Now: now}); err != nil {
+			t.Fatal(err)
+		}
+		o.Now = now
+	})
+	f.withGithub(t)
+	f.must(t, "POST", "/v1/keys/hook/rotate", `{"grace":"1h"}`)
+	past := `"now":` + strconv.FormatInt(time.Now().Unix(), 10) + `,`
+	verify := func(members string) api.RequestVerdict {
+		t.Helper()
+		return decode[api.RequestVerdict](t, f.must(t, "POST", "/v1/requests/verify", github(members, githubTag, githubBody)))
+	}
+	for _, members := range []string{"", past} {
+		if v := verify(members); !v.Valid || v.State != "grace" {
+			t.Errorf("in grace with %q: got %+v", members, v)
+		}
+	}
+	ahead.Store(int64(61 * time.Minute))
+	if v := verify(""); v.Valid || v.Reason != "wrong-signature" {
+		t.Errorf("now, after the grace: got %+v", v)
+	}
+	if v := verify(past); v.Valid || v.Reason != "unknown-key" || v.State != "" || !strings.Contains(v.Detail, "version 1 of key \"hook\" is retired") {
+		t.Errorf("in the past, after the grace: got %+v", v)
 	}
 }
 

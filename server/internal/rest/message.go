@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/api"
@@ -315,6 +316,18 @@ func (x *exchange) readClaim(key *custody.Key, tag, signature string, isTag bool
 	return key.TagClaim(x.tag[:n])
 }
 
+// appendStanding appends the members that say how the version that matched
+// stands.
+func appendStanding(out []byte, key *custody.Key, version int) []byte {
+	state, until := key.Standing(version)
+	out = append(append(append(out, `"state":"`...), state...), '"')
+	if until.IsZero() {
+		return out
+	}
+	out = append(out, `,"not_after":"`...)
+	return append(until.UTC().AppendFormat(out, time.RFC3339Nano), '"')
+}
+
 // conclude appends the answer of verify.
 func (x *exchange) conclude(key *custody.Key, v custody.Verdict, inBatch bool) {
 	x.op.Version = v.Version
@@ -339,7 +352,7 @@ func (x *exchange) conclude(key *custody.Key, v custody.Verdict, inBatch bool) {
 	out = append(append(append(out, key.Name...), `","key_id":"`...), key.ID...)
 	out = append(out, '"')
 	if v.Valid {
-		out = append(append(append(out, `,"state":"`...), key.State(v.Version)...), '"')
+		out = appendStanding(append(out, ','), key, v.Version)
 	}
 	if v.Version != 0 {
 		out = strconv.AppendInt(append(out, `,"version":`...), int64(v.Version), 10)

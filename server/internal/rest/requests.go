@@ -179,7 +179,9 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 		return nil, err
 	}
 	v, _ := w.scheme.verifier.VerifyRing(w.ring, w.message, w.now) // the verdict says it all
-	if !v.Valid {
+	if v.Valid {
+		v = w.present(v)
+	} else {
 		v = w.blame(v)
 	}
 	if v.Reason == sealwright.ReasonMismatch || v.Reason == sealwright.ReasonUnknownKey {
@@ -199,17 +201,17 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 	if v.Algorithm.Valid() {
 		x.op.Algorithm = v.Algorithm.String()
 	}
-	name := append([]byte(`{"key":"`), w.key.Name...)
+	head := append(append([]byte(`{"key":"`), w.key.Name...), `",`...)
 	if v.Valid {
 		x.op.KeyID = loggable(v.KeyID)
 		w.key.Used(v.Version)
-		name = append(append(name, `","state":"`...), w.key.State(v.Version)...)
+		head = append(appendStanding(head, w.key, v.Version), ',')
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
-	return &struct{ Body rawVerdict }{rawVerdict{append(append(name, `",`...), text[1:]...)}}, nil
+	return &struct{ Body rawVerdict }{rawVerdict{append(head, text[1:]...)}}, nil
 }
 
 // given returns nil for an empty text.
@@ -218,6 +220,19 @@ func given(text string) []byte {
 		return nil
 	}
 	return []byte(text)
+}
+
+// present returns the valid verdict v, or a refusal if the version that matched
+// counts at the time that the request names and no longer now: whoever asks
+// cannot choose a time at which a key was still good.
+func (w *work) present(v sealwright.Verdict) sealwright.Verdict {
+	state := w.key.State(v.Version)
+	if state.Verifies() {
+		return v
+	}
+	v.Valid, v.Reason = false, sealwright.ReasonUnknownKey
+	v.Detail = fmt.Sprintf("version %d of key %q is %s", v.Version, w.key.Name, state)
+	return v
 }
 
 // blame returns the verdict v with the reason of a revoked version, if one of
