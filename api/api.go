@@ -96,6 +96,8 @@ type Sign struct {
 	Encoding string     `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag in the answer, by default hex; base64 and base64url are padded."`
 	Purpose  string     `json:"purpose,omitempty" doc:"What the message is; a key for another purpose refuses."`
 	Context  string     `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context, such as the ID of a customer."`
+	Metadata *Metadata  `json:"metadata,omitempty" doc:"What the message is about, for the policy and the log; of the items that have none of their own."`
+	Bind     bool       `json:"bind_metadata,omitempty" doc:"Sign the metadata too: only who gives the same to verify finds the tag valid."`
 	Items    []SignItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
@@ -104,6 +106,8 @@ type SignItem struct {
 	Message  []byte  `json:"message,omitempty" nullable:"false" doc:"The message in base64."`
 	Text     *string `json:"text,omitempty" doc:"The message as text."`
 	Encoding string  `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"By default that of the batch."`
+
+	Metadata *Metadata `json:"metadata,omitempty" doc:"In place of that of the batch."`
 }
 
 // Signed is the answer to [Sign], or one result of a batch, which has either
@@ -111,12 +115,13 @@ type SignItem struct {
 type Signed struct {
 	Tag          string     `json:"tag,omitempty"`
 	Encoding     string     `json:"encoding,omitempty" example:"hex"`
-	Key          string     `json:"key,omitempty" doc:"Name of the key." example:"orders"`
+	Key          string     `json:"key,omitempty" doc:"Name of the key that was used: another one than that asked for if the policy chose it." example:"orders"`
 	Version      int        `json:"version,omitempty" example:"1"`
 	Algorithm    string     `json:"algorithm,omitempty" example:"hmac-sha256"`
 	Signature    string     `json:"signature,omitempty" doc:"The tag in the standard form, which names algorithm, key ID and version."`
 	Covers       string     `json:"covers,omitempty" enum:"digest" doc:"Of a native key: the tag is not that of the message, but of a text with its digest."`
 	Construction string     `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"How that text is made."`
+	Bound        bool       `json:"bound,omitempty" doc:"The tag is also that of the metadata."`
 	Error        *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not signed."`
 }
 
@@ -135,6 +140,8 @@ type Verify struct {
 	Encoding  string       `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"Of the tag, by default hex in lower case."`
 	Purpose   string       `json:"purpose,omitempty" doc:"What the message is; a key for another purpose refuses."`
 	Context   string       `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context, such as the ID of a customer."`
+	Metadata  *Metadata    `json:"metadata,omitempty" doc:"As of sign: the policy may choose another key by it."`
+	Bind      bool         `json:"bind_metadata,omitempty" doc:"The tag is also that of the metadata."`
 	Items     []VerifyItem `json:"items,omitempty" nullable:"false" maxItems:"1000" doc:"A batch instead of one message, answered in order."`
 }
 
@@ -145,6 +152,8 @@ type VerifyItem struct {
 	Tag       *string `json:"tag,omitempty"`
 	Signature *string `json:"signature,omitempty"`
 	Encoding  string  `json:"encoding,omitempty" enum:"hex,base64,base64url" doc:"By default that of the batch."`
+
+	Metadata *Metadata `json:"metadata,omitempty" doc:"In place of that of the batch."`
 }
 
 // Verdict is the answer to [Verify], or one result of a batch, which has
@@ -162,6 +171,7 @@ type Verdict struct {
 	Algorithm    string     `json:"algorithm,omitempty" example:"hmac-sha256"`
 	Covers       string     `json:"covers,omitempty" enum:"digest" doc:"As of sign."`
 	Construction string     `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"As of sign."`
+	Bound        bool       `json:"bound,omitempty" doc:"The metadata was verified too."`
 	Error        *ItemError `json:"error,omitempty" doc:"In a batch only: why this item was not checked."`
 }
 
@@ -197,6 +207,8 @@ type HTTPRequest struct {
 	Params  json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme: an object of texts, numbers, booleans and lists of them."`
 	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server. It is about the message: which versions of the key count is decided by the clock of the server."`
 	Request Request         `json:"request"`
+
+	Metadata *Metadata `json:"metadata,omitempty" doc:"What the request is about, for the policy and the log."`
 }
 
 // SignedRequest is the answer of POST /v1/requests/sign.

@@ -178,10 +178,11 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
+	prepared := &preparer{keys: keys}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
-		Record: recorder.Record,
-		Log:    log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
+		Record: recorder.Record, Prepare: prepared.prepare,
+		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
 		Limiter: newLimiter(c.limits, shared, db),
 		Limits: rest.Limits{

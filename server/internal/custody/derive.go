@@ -30,12 +30,26 @@ func (k *Key) Derive(context string) (*Key, error) {
 	if n := len(context); n == 0 || n > MaxContext || !utf8.ValidString(context) {
 		return nil, fault.New(fault.Invalid, "context: got %d bytes, want 1 to %d of UTF-8", n, MaxContext)
 	}
+	return k.derived(string(additionalData("sealwright derived key", context)))
+}
+
+// Bound returns the key for messages to which metadata is bound: like k, which
+// may be that of a context, but with another secret in each version. So no
+// message alone has the tag of a message with metadata, whatever it begins with.
+//
+// A secret is made as that of [Key.Derive]; info is "sealwright bound metadata"
+// after its length. A native key is of kind [fault.Invalid].
+func (k *Key) Bound() (*Key, error) {
+	return k.derived(string(additionalData("sealwright bound metadata")))
+}
+
+// derived returns the key whose secrets are derived from those of k with info.
+func (k *Key) derived(info string) (*Key, error) {
 	if err := k.refuseNative("be derived"); err != nil {
 		return nil, err
 	}
 	derived := *k
 	var err error
-	info := string(additionalData("sealwright derived key", context))
 	if derived.Ring, err = deriveRing(k.Ring, k.Algorithm, info); err != nil {
 		return nil, fault.New(fault.Internal, "key %q cannot be derived", k.Name).Because(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/sealwright/sealwright/api"
 )
 
 // Outcomes of an operation.
@@ -21,8 +23,9 @@ const (
 )
 
 // Report is one operation as it ended. It holds no secret, tag or message. All
-// texts but Key and Scheme stand in the program; the scheme is cut to 128 bytes,
-// and a key that cannot be one is left out.
+// texts but Key, Asked, Scheme, Metadata and what the policy says stand in the
+// program; the scheme is cut to 128 bytes, and a key that cannot be one is left
+// out.
 type Report struct {
 	RequestID string
 	Name      string // such as sign or keys.create
@@ -41,6 +44,19 @@ type Report struct {
 	Bytes     int64  // of the messages
 	Start     time.Time
 	Duration  time.Duration
+
+	// Metadata is what the caller said about the message, within the bounds of its
+	// type; of a batch that of the batch. nil means nothing. Labels are for the
+	// log at level debug only.
+	Metadata *api.Metadata
+
+	// What the policy of the tenant said: Asked is the key that the caller named
+	// if it chose another, Rule and Why are of the refusal, Audit is the level.
+	// Empty means nothing.
+	Asked string
+	Rule  string // policy and rule, with a slash between them
+	Why   string
+	Audit string
 
 	// Of a diagnosis: its verdict and cause, in words of the program, and how
 	// many hypotheses were tried.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/sealwright/sealwright/api"
 )
 
 // message is one message to sign or to verify, as it stands in the body. A
@@ -17,8 +19,10 @@ type message struct {
 	tag       []byte
 	signature []byte
 	encoding  []byte
-	purpose   []byte // of the whole body only, like context
+	metadata  *api.Metadata // within its bounds
+	purpose   []byte        // of the whole body only, like context and bind
 	context   []byte
+	bind      bool // the metadata is signed too
 }
 
 // batch is the body of sign or verify.
@@ -29,7 +33,7 @@ type batch struct {
 }
 
 // member is a set of members of an object.
-type member uint8
+type member uint16
 
 const (
 	memberMessage member = 1 << iota
@@ -40,9 +44,12 @@ const (
 	memberItems
 	memberPurpose
 	memberContext
+	memberMetadata
+	memberBind
 
-	signMembers   = memberMessage | memberText | memberEncoding
+	signMembers   = memberMessage | memberText | memberEncoding | memberMetadata
 	verifyMembers = signMembers | memberTag | memberSignature
+	wholeMembers  = memberItems | memberPurpose | memberContext | memberBind // of the whole body only
 )
 
 // memberOf returns the member with exactly this name, 0 for none.
@@ -64,6 +71,10 @@ func memberOf(name []byte) member {
 		return memberPurpose
 	case "context":
 		return memberContext
+	case "metadata":
+		return memberMetadata
+	case "bind_metadata":
+		return memberBind
 	}
 	return 0
 }
@@ -93,7 +104,7 @@ type decoder struct {
 func decodeBatch(data []byte, b *batch, allowed member, maxItems int) error {
 	*b = batch{items: b.items[:0]}
 	d := decoder{data: data, item: -1}
-	seen, err := d.object(allowed|memberItems|memberPurpose|memberContext, &b.message, func() error { return d.list(b, allowed, maxItems) })
+	seen, err := d.object(allowed|wholeMembers, &b.message, func() error { return d.list(b, allowed, maxItems) })
 	if err != nil {
 		return err
 	}
@@ -181,6 +192,10 @@ func nameOf(which member) string {
 		return "purpose"
 	case memberContext:
 		return "context"
+	case memberMetadata:
+		return "metadata"
+	case memberBind:
+		return "bind_metadata"
 	}
 	return "items"
 }
@@ -191,14 +206,17 @@ func (d *decoder) value(which member, m *message, items func() error) (isNull bo
 	if isNull, err = d.null(); isNull || err != nil {
 		return isNull, err
 	}
-	if which == memberItems {
+	switch which {
+	case memberItems:
 		return false, items()
+	case memberMetadata:
+		m.metadata, err = d.metadata("metadata")
+		return false, err
+	case memberBind:
+		m.bind, err = d.boolean("bind_metadata")
+		return false, err
 	}
-	name := nameOf(which)
-	if d.pos == len(d.data) || d.data[d.pos] != '"' {
-		return false, d.wrongType(name, "a string")
-	}
-	text, err := d.str(name)
+	text, err := d.text(nameOf(which))
 	if err != nil {
 		return false, err
 	}
@@ -249,6 +267,27 @@ func (d *decoder) list(b *batch, allowed member, maxItems int) error {
 			return d.syntax("no comma and no ] after an item")
 		}
 	}
+}
+
+// text reads a string, and refuses every other value.
+func (d *decoder) text(name string) ([]byte, error) {
+	if d.pos == len(d.data) || d.data[d.pos] != '"' {
+		return nil, d.wrongType(name, "a string")
+	}
+	return d.str(name)
+}
+
+// boolean reads true or false.
+func (d *decoder) boolean(name string) (bool, error) {
+	switch rest := d.data[d.pos:]; {
+	case bytes.HasPrefix(rest, []byte("true")):
+		d.pos += len("true")
+		return true, nil
+	case bytes.HasPrefix(rest, []byte("false")):
+		d.pos += len("false")
+		return false, nil
+	}
+	return false, d.wrongType(name, "a boolean")
 }
 
 func (d *decoder) space() {

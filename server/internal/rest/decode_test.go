@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server/internal/rest"
 )
 
@@ -40,6 +43,16 @@ func TestDecode(t *testing.T) {
 		{"Items", `{"encoding":"base64","items":[{"text":"a"},{"message":"Yg=="}]}`,
 			rest.Message{Encoding: ptr("base64")}, []rest.Message{{Text: ptr("a")}, {Message: ptr("Yg==")}}},
 		{"NoItems", `{"items":[]}`, rest.Message{}, []rest.Message{}},
+		{"Metadata", `{"text":"a","metadata":{"environment":"prod","source":null,"classes":["pii","b\u0061"],"labels":{"team":"r\"ed"},"target":"t","resource":"r"}}`,
+			rest.Message{Text: ptr("a"), Metadata: &api.Metadata{
+				Environment: "prod", Target: "t", Resource: "r", Classes: []string{"pii", "ba"}, Labels: map[string]string{"team": `r"ed`},
+			}}, nil},
+		{"EmptyMetadata", `{"metadata": { } }`, rest.Message{Metadata: &api.Metadata{}}, nil},
+		{"NullMetadata", `{"metadata":null,"bind_metadata":null}`, rest.Message{}, nil},
+		{"BindMetadata", ` { "bind_metadata" : true , "text" : "a" } `, rest.Message{Text: ptr("a"), Bind: true}, nil},
+		{"PurposeAndContext", `{"purpose":"api","context":"c"}`, rest.Message{Purpose: ptr("api"), Context: ptr("c")}, nil},
+		{"MetadataOfAnItem", `{"metadata":{"source":"s"},"items":[{"metadata":{"classes":[]}},{"text":"a"}]}`,
+			rest.Message{Metadata: &api.Metadata{Source: "s"}}, []rest.Message{{Metadata: &api.Metadata{}}, {Text: ptr("a")}}},
 		{"VerifyMembers", `{"text":"a","tag":"00","signature":"x"}`, rest.Message{Text: ptr("a"), Tag: ptr("00"), Signature: ptr("x")}, nil},
 	}
 	for _, tt := range tests {
@@ -113,6 +126,29 @@ func TestA05(t *testing.T) {
 		{"ItemsNotClosed", `{"items":[{}`, 400, "body", "no comma and no ] after an item"},
 		{"ItemsWithTrailingComma", `{"items":[{},]}`, 400, "body.items[1]", "bad JSON"},
 		{"NotQuiteNull", `{"text":nul}`, 400, "body", "not a JSON value"},
+		{"TextForMetadata", `{"metadata":"a"}`, 422, "body.metadata", "got a string at byte 12, want an object"},
+		{"UnknownMetadata", `{"metadata":{"env":"a"}}`, 422, "body.metadata", "unknown member before byte 19"},
+		{"MetadataTwice", `{"metadata":{"source":"a","source":"b"}}`, 400, "body.metadata", "stands twice"},
+		{"MetadataNumber", `{"metadata":{"source":1}}`, 422, "body.metadata.source", "got a number"},
+		{"MetadataNotClosed", `{"metadata":{"source":"a"`, 400, "body", "no comma and no }"},
+		{"MetadataTrailingComma", `{"metadata":{"source":"a",}}`, 400, "body", "no name of a member"},
+		{"MetadataNoColon", `{"metadata":{"source" "a"}}`, 400, "body", "no colon"},
+		{"MetadataNotUTF8", "{\"metadata\":{\"source\":\"\xff\"}}", 400, "body.metadata.source", "not UTF-8"},
+		{"MetadataTooLong", `{"metadata":{"source":"` + strings.Repeat("a", 257) + `"}}`, 422, "body.metadata", "source: got 257 bytes"},
+		{"MetadataControl", `{"metadata":{"source":"a\u0000"}}`, 422, "body.metadata", "source: want UTF-8 without control"},
+		{"ClassesObject", `{"metadata":{"classes":{}}}`, 422, "body.metadata.classes", "got an object"},
+		{"ClassNull", `{"metadata":{"classes":[null]}}`, 422, "body.metadata.classes", "got null"},
+		{"ClassEmpty", `{"metadata":{"classes":[""]}}`, 422, "body.metadata", "classes[0]: got 0 bytes"},
+		{"ClassTwice", `{"metadata":{"classes":["a","a"]}}`, 422, "body.metadata", "classes[1]: stands twice"},
+		{"ClassesTooMany", `{"metadata":{"classes":[` + strings.Repeat(`"a",`, 32) + `"b"]}}`, 422, "body.metadata.classes", "more than 32"},
+		{"ClassesNotClosed", `{"metadata":{"classes":["a"`, 400, "body", "no comma and no ]"},
+		{"LabelNumber", `{"metadata":{"labels":{"a":1}}}`, 422, "body.metadata.labels", "got a number"},
+		{"LabelNull", `{"metadata":{"labels":{"a":null}}}`, 422, "body.metadata.labels", "got null"},
+		{"LabelTwice", `{"metadata":{"labels":{"a":"1","a":"2"}}}`, 400, "body.metadata.labels", "stands twice"},
+		{"LabelWithoutName", `{"metadata":{"labels":{"":"1"}}}`, 422, "body.metadata", "labels, a name: got 0 bytes"},
+		{"MetadataInAnItem", `{"items":[{},{"metadata":{"source":1}}]}`, 422, "body.items[1].metadata.source", "got a number"},
+		{"BindNumber", `{"bind_metadata":1}`, 422, "body.bind_metadata", "got a number at byte 17, want a boolean"},
+		{"BindInAnItem", `{"items":[{"bind_metadata":true}]}`, 422, "body.items[0]", "unknown member"},
 		{"ItemsOverTheLimit", `{"items":[{},{},{},{}]}`, 413, "body.items", "more than 3 items"},
 	}
 	for _, tt := range tests {
@@ -143,7 +179,10 @@ func TestDecodeKnowsTheMembersOfItsOperation(t *testing.T) {
 // reference decodes with encoding/json, which forgives more than we do.
 type reference struct {
 	referenceMessage
-	Items *[]referenceMessage `json:"items"`
+	Items   *[]referenceMessage `json:"items"`
+	Purpose *string             `json:"purpose"`
+	Context *string             `json:"context"`
+	Bind    *bool               `json:"bind_metadata"`
 }
 
 type referenceMessage struct {
@@ -152,6 +191,8 @@ type referenceMessage struct {
 	Tag       *string `json:"tag"`
 	Signature *string `json:"signature"`
 	Encoding  *string `json:"encoding"`
+
+	Metadata *api.Metadata `json:"metadata"`
 }
 
 func decodeReference(data []byte) (reference, error) {
@@ -164,6 +205,17 @@ func decodeReference(data []byte) (reference, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return r, fmt.Errorf("more follows")
 	}
+	messages := []*referenceMessage{&r.referenceMessage}
+	if r.Items != nil {
+		for i := range *r.Items {
+			messages = append(messages, &(*r.Items)[i])
+		}
+	}
+	for _, m := range messages {
+		if err := m.Metadata.Check(); err != nil {
+			return r, err
+		}
+	}
 	return r, nil
 }
 
@@ -173,39 +225,64 @@ func forgiven(data []byte, maxItems int) bool {
 	if !utf8.Valid(data) || rest.CheckJSON(data) != nil { // surrogates, names that stand twice
 		return true
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	names := map[string]bool{"message": true, "text": true, "tag": true, "signature": true, "encoding": true, "items": true}
-	for depth, items := 0, 0; ; {
-		t, err := d.Token()
-		if err != nil {
-			return false
-		}
-		switch t := t.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				depth++
-			} else {
-				depth--
-			}
-			if t == '{' && depth == 3 {
-				items++
-			}
-		case nil:
-			if depth == 0 || depth == 2 { // null for the body or for an item
-				return true
-			}
-		case string:
-			if lower := strings.ToLower(t); (depth == 1 || depth == 3) && !names[t] && (names[lower] || strings.ContainsAny(t, "ſK")) {
-				return true // another spelling of a name
-			}
-		}
-		if items > maxItems {
+	var body any
+	if json.Unmarshal(data, &body) != nil {
+		return false
+	}
+	whole, ok := body.(map[string]any)
+	if !ok || respelled(whole, append(messageNames, "items", "purpose", "context", "bind_metadata")) {
+		return true // null, or another spelling of a name
+	}
+	items, _ := whole["items"].([]any)
+	if len(items) > maxItems {
+		return true
+	}
+	for _, m := range append(items, any(whole)) {
+		m, ok := m.(map[string]any)
+		if !ok || respelled(m, messageNames) || forgivenMetadata(m["metadata"]) {
 			return true
 		}
 	}
+	return false
 }
 
-func (r referenceMessage) message() rest.Message { return rest.Message(r) }
+var messageNames = []string{"message", "text", "tag", "signature", "encoding", "metadata"}
+
+// respelled reports whether a name is there in another spelling.
+func respelled(object map[string]any, names []string) bool {
+	for got := range object {
+		for _, name := range names {
+			if got != name && strings.EqualFold(got, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forgivenMetadata is forgiven for metadata: null in the place of a text.
+func forgivenMetadata(metadata any) bool {
+	m, _ := metadata.(map[string]any)
+	if respelled(m, []string{"environment", "source", "target", "resource", "classes", "labels"}) {
+		return true
+	}
+	classes, _ := m["classes"].([]any)
+	labels, _ := m["labels"].(map[string]any)
+	for _, v := range labels {
+		classes = append(classes, v)
+	}
+	return slices.Contains(classes, nil)
+}
+
+func (r referenceMessage) message() rest.Message {
+	return rest.Message{Message: r.Message, Text: r.Text, Tag: r.Tag, Signature: r.Signature, Encoding: r.Encoding, Metadata: r.Metadata}
+}
+
+func (r reference) message() rest.Message {
+	m := r.referenceMessage.message()
+	m.Purpose, m.Context, m.Bind = r.Purpose, r.Context, r.Bind != nil && *r.Bind
+	return m
+}
 
 // FuzzDecode holds the decoder equal to encoding/json: what it takes has the
 // same meaning there, and what only it refuses has a reason of the list above.
@@ -214,6 +291,8 @@ func FuzzDecode(f *testing.F) {
 		`{}`, `null`, `{"text":"hello","encoding":"hex"}`, `{"message":"aGk=","tag":"00","signature":"x"}`,
 		`{"items":[{"text":"a"},{"message":null},null]}`, `{"text":"\ud83d\ude00\u0000\n"}`, `{"text":"\ud83d"}`,
 		`{"Text":"a"}`, `{"text":"a","text":"b"}`, `{"items":null,"text":"a"}`, "{\"text\":\"\xff\"}", `{"text":"a"}x`, `{"items":[]}`,
+		`{"metadata":{"environment":"e","source":"s","target":"t","resource":"r","classes":["a","b"],"labels":{"a":"b"}},"bind_metadata":true}`,
+		`{"items":[{"metadata":{"classes":[null],"labels":{"a":null}}}],"bind_metadata":false,"purpose":"a","context":"b"}`, `{"metadata":{"Source":"a"}}`,
 		`{"text":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\"}`, `{"te\u0078t":""}`, `{"text":1e9}`, `{"items":[[]]}`,
 	} {
 		f.Add([]byte(seed))
@@ -233,7 +312,7 @@ func FuzzDecode(f *testing.F) {
 		case wantErr != nil:
 			t.Fatalf("takes what encoding/json refuses: %v", wantErr)
 		}
-		if diff := cmp.Diff(want.message(), got); diff != "" {
+		if diff := cmp.Diff(want.message(), got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("message (-encoding/json +ours):\n%s", diff)
 		}
 		if isBatch != (want.Items != nil) {
@@ -246,7 +325,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("got %d items, want %d", len(items), len(*want.Items))
 		}
 		for i, m := range *want.Items {
-			if diff := cmp.Diff(m.message(), items[i]); diff != "" {
+			if diff := cmp.Diff(m.message(), items[i], cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("item %d (-encoding/json +ours):\n%s", i, diff)
 			}
 		}

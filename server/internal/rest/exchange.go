@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,11 +29,13 @@ type exchange struct {
 	r      *http.Request
 	caller access.Caller
 	op     Operation
+	cancel context.CancelFunc // of the time for key services; nil if none is asked
 
 	body    []byte // as it was read
 	content []byte // a decoded message
 	out     []byte // the answer
 	batch   batch  // the decoded body of sign and verify
+	bound   []byte // a message with its metadata
 	tag     [64]byte
 }
 
@@ -45,7 +48,7 @@ func (x *exchange) begin(w http.ResponseWriter, r *http.Request, op Operation) {
 
 // put gives x back. Messages and tags do not outlive their request.
 func (a *API) put(x *exchange) {
-	*x = exchange{body: kept(x.body), content: kept(x.content), out: kept(x.out), batch: batch{items: keptItems(x.batch.items)}}
+	*x = exchange{body: kept(x.body), content: kept(x.content), bound: kept(x.bound), out: kept(x.out), batch: batch{items: keptItems(x.batch.items)}}
 	a.exchanges.Put(x)
 }
 

@@ -1,8 +1,16 @@
 package rest
 
+import "github.com/sealwright/sealwright/api"
+
 // Message is what the decoder found, for tests: nil for a member that is
 // absent or null.
-type Message struct{ Message, Text, Tag, Signature, Encoding *string }
+type Message struct {
+	Message, Text, Tag, Signature, Encoding, Purpose, Context *string
+
+	Bind bool
+
+	Metadata *api.Metadata
+}
 
 // DecodeSign runs the decoder of sign, and DecodeVerify that of verify. An
 // error is returned with its status and place.
@@ -33,7 +41,9 @@ func exported(m message) Message {
 		s := string(b)
 		return &s
 	}
-	return Message{text(m.base64), text(m.text), text(m.tag), text(m.signature), text(m.encoding)}
+	return Message{
+		text(m.base64), text(m.text), text(m.tag), text(m.signature), text(m.encoding), text(m.purpose), text(m.context), m.bind, m.metadata,
+	}
 }
 
 // StatusOf returns the status and the place of an error of the decoder.
@@ -47,3 +57,6 @@ func StatusOf(err error) (status int, location string) {
 
 // CheckJSON is checkJSON for any members.
 func CheckJSON(data []byte) error { return checkJSON(data, nil) }
+
+// ParseMetadata reads the value of the header.
+func ParseMetadata(text string) (*api.Metadata, error) { return parseMetadata(text) }

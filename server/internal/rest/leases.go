@@ -12,6 +12,7 @@ import (
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/store"
 )
 
@@ -34,7 +35,7 @@ type createLeaseInput struct {
 }
 
 func (a *API) createLease(ctx context.Context, in *createLeaseInput) (*leaseAnswer, error) {
-	k, err := a.named(ctx, access.LeaseCreate, in.Name)
+	k, err := a.leased(ctx, access.LeaseCreate, in.Name, in.Body.Purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +50,23 @@ func (a *API) createLease(ctx context.Context, in *createLeaseInput) (*leaseAnsw
 	out := a.leaseOf(k, l)
 	out.Material = s.Expose()
 	return &leaseAnswer{out}, nil
+}
+
+// leased prepares a key for a lease. A lease has no metadata and is of the key
+// that was asked for: if the policy chooses another, there is none.
+func (a *API) leased(ctx context.Context, action access.Action, name, purpose string) (*custody.Key, error) {
+	x := exchangeOf(ctx)
+	x.op.Key = loggableKey(name)
+	k, err := a.prepare(x, action, name, purpose, nil)
+	if err == nil && k.Name != name {
+		x.op.Why = "a lease is of the key that was asked for, and the policy chooses another"
+		err = policy.Refused()
+	}
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	x.describe(k)
+	return k, nil
 }
 
 func (a *API) leaseOf(k *custody.Key, l store.Lease) api.Lease {
@@ -123,7 +141,7 @@ type verifyLeaseInput struct {
 }
 
 func (a *API) verifyLease(ctx context.Context, in *verifyLeaseInput) (*struct{ Body api.LeaseVerdict }, error) {
-	k, err := a.named(ctx, access.KeyVerify, in.Name)
+	k, err := a.leased(ctx, access.KeyVerify, in.Name, in.Body.Purpose)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,56 +15,52 @@ import (
 	"github.com/sealwright/sealwright/canon"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 )
 
 // sign answers POST /v1/keys/{name}/sign.
 func (a *API) sign(x *exchange) error {
-	key, kind, err := a.prepare(x, access.KeySign)
+	kind, err := a.find(x, access.KeySign)
 	if err != nil {
 		return err
 	}
 	if kind == rawBody {
-		return a.signStream(x, key)
+		u, err := a.streamed(x, access.KeySign)
+		if err != nil {
+			return err
+		}
+		return a.signStream(x, u)
 	}
-	x.op.Version = key.Signing
-	return a.process(x, key, signMembers, (*exchange).signMessage)
+	return a.process(x, access.KeySign, signMembers, (*exchange).signMessage)
 }
 
 // verify answers POST /v1/keys/{name}/verify.
 func (a *API) verify(x *exchange) error {
-	key, kind, err := a.prepare(x, access.KeyVerify)
+	kind, err := a.find(x, access.KeyVerify)
 	if err != nil {
 		return err
 	}
 	if kind == rawBody {
-		return a.verifyStream(x, key)
+		u, err := a.streamed(x, access.KeyVerify)
+		if err != nil {
+			return err
+		}
+		return a.verifyStream(x, u)
 	}
-	return a.process(x, key, verifyMembers, (*exchange).verifyMessage)
+	return a.process(x, access.KeyVerify, verifyMembers, (*exchange).verifyMessage)
 }
 
-// prepare finds the key of the path and decides whether the caller may use it,
-// before the body is looked at.
-func (a *API) prepare(x *exchange, action access.Action) (*custody.Key, bodyKind, error) {
+// find decides whether the caller may use the key of the path at all, before
+// the body is looked at.
+func (a *API) find(x *exchange, action access.Action) (bodyKind, error) {
 	name := x.r.PathValue("name")
 	x.op.Key = loggableKey(name)
 	key, err := a.o.Keys.Find(x.caller, action, name)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	kind, err := kindOf(x.r.Header)
-	if err != nil {
-		return nil, 0, err
-	}
-	x.op.KeyID, x.op.Algorithm = key.ID, key.Algorithm.String()
-	if kind == rawBody {
-		if key, err = narrowByHeader(x.r.Header, key); err != nil {
-			return nil, 0, err
-		}
-		if err := a.takeKey(x, key.Name, 1); err != nil {
-			return nil, 0, err
-		}
-	}
-	return key, kind, nil
+	x.uses(key, action)
+	return kindOf(x.r.Header)
 }
 
 // loggable returns a text that the caller chose, cut to 128 bytes.
@@ -80,11 +77,11 @@ func loggableKey(name string) string {
 
 // step appends the result of one message to x.out. A *badBody means that the
 // message is not one that can be processed.
-type step func(x *exchange, key *custody.Key, m *message, defaultEncoding []byte, item int) error
+type step func(x *exchange, u use, m *message, defaultEncoding []byte, item int) error
 
 // process reads a JSON body and answers with the result of its message or of
 // its items.
-func (a *API) process(x *exchange, key *custody.Key, members member, do step) error {
+func (a *API) process(x *exchange, action access.Action, members member, do step) error {
 	if x.r.URL.RawQuery != "" {
 		return invalid("query", "a JSON body has its encoding in the member encoding, and there are no other parameters")
 	}
@@ -95,35 +92,44 @@ func (a *API) process(x *exchange, key *custody.Key, members member, do step) er
 	if err := decodeBatch(x.body, b, members, a.o.Limits.Items); err != nil {
 		return err
 	}
-	key, err := narrow(key, b.purpose, b.context)
-	if err != nil {
-		return err
-	}
-	if err := a.takeItems(x, key.Name, len(b.items)); err != nil {
-		return err
-	}
-	defer a.bound(x, key)()
-	x.out = x.out[:0]
-	if !b.isBatch {
-		if err := do(x, key, &b.message, nil, -1); err != nil {
-			return err
-		}
-		x.reply()
-		return nil
-	}
-	if b.base64 != nil || b.text != nil || b.tag != nil || b.signature != nil {
+	if b.isBatch && (b.base64 != nil || b.text != nil || b.tag != nil || b.signature != nil) {
 		return invalid("body", "items stand for the message: give either items or one message")
 	}
-	if err := x.items(key, do); err != nil {
+	if err := a.takeItems(x, x.r.PathValue("name"), len(b.items)); err != nil {
+		return err
+	}
+	defer x.unbind()
+	x.op.Metadata = b.metadata
+	var u use
+	var err error
+	if !b.isBatch || b.inherits() {
+		if u, err = a.choose(x, action, b.metadata); err != nil {
+			return err
+		}
+	}
+	x.out = x.out[:0]
+	if !b.isBatch {
+		err = do(x, u, &b.message, nil, -1)
+	} else {
+		err = a.items(x, action, u, do)
+	}
+	if err != nil {
 		return err
 	}
 	x.reply()
 	return nil
 }
 
-// items answers a batch. An item that cannot be processed gets an error in its
-// place; the others are not concerned.
-func (x *exchange) items(key *custody.Key, do step) error {
+// inherits reports whether the metadata of the batch is that of an item, or of
+// a batch without items.
+func (b *batch) inherits() bool {
+	return len(b.items) == 0 || slices.ContainsFunc(b.items, func(m message) bool { return m.metadata == nil })
+}
+
+// items answers a batch, with u for items without metadata of their own. An item
+// that cannot be processed gets an error in its place; the others are not
+// concerned.
+func (a *API) items(x *exchange, action access.Action, u use, do step) error {
 	b := &x.batch
 	x.op.Outcome, x.op.Items = "ok", len(b.items)
 	x.out = append(x.out, `{"items":[`...)
@@ -131,8 +137,17 @@ func (x *exchange) items(key *custody.Key, do step) error {
 		if i > 0 {
 			x.out = append(x.out, ',')
 		}
-		start := len(x.out)
-		err := do(x, key, &b.items[i], b.encoding, i)
+		start, own := len(x.out), u
+		var err error
+		if m := b.items[i].metadata; m != nil {
+			own, err = a.choose(x, action, m)
+			if fault.KindOf(err) == fault.Denied {
+				err = invalid(place(i, ""), "%s", fault.Public(err))
+			}
+		}
+		if err == nil {
+			err = do(x, own, &b.items[i], b.encoding, i)
+		}
 		bad, isBad := err.(*badBody)
 		switch {
 		case isBad:
@@ -232,7 +247,7 @@ func parseEncoding(name string) (canon.Encoding, bool) {
 }
 
 // signMessage is the [step] of sign.
-func (x *exchange) signMessage(key *custody.Key, m *message, batchEncoding []byte, item int) error {
+func (x *exchange) signMessage(u use, m *message, batchEncoding []byte, item int) error {
 	encoding, err := encodingOf(m, batchEncoding, item)
 	if err != nil {
 		return err
@@ -241,19 +256,20 @@ func (x *exchange) signMessage(key *custody.Key, m *message, batchEncoding []byt
 	if err != nil {
 		return err
 	}
-	tag, version, err := key.Make(x.r.Context(), x.tag[:0], content)
+	tag, version, err := u.key.Make(x.r.Context(), x.tag[:0], x.behind(u.prefix, content))
 	if err != nil {
 		return err
 	}
 	x.op.Version = version
 	x.op.Valid++
-	x.signed(key, tag, version, encoding)
+	x.signed(u, tag, version, encoding)
 	return nil
 }
 
 // signed appends the answer of sign. None of its texts needs an escape: the
 // grammars of names, IDs and encodings leave out everything that does.
-func (x *exchange) signed(key *custody.Key, tag []byte, version int, encoding canon.Encoding) {
+func (x *exchange) signed(u use, tag []byte, version int, encoding canon.Encoding) {
+	key := u.key
 	out := append(x.out, `{"tag":"`...)
 	out = encoding.Append(out, tag)
 	out = append(append(out, `","encoding":"`...), encoding.String()...)
@@ -263,12 +279,12 @@ func (x *exchange) signed(key *custody.Key, tag []byte, version int, encoding ca
 	out = append(out, `","signature":"`...)
 	out = key.Signature(tag, version).Append(out)
 	x.out = append(out, '"')
-	x.construction(key)
+	x.construction(u)
 	x.out = append(x.out, '}')
 }
 
 // verifyMessage is the [step] of verify.
-func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []byte, item int) error {
+func (x *exchange) verifyMessage(u use, m *message, batchEncoding []byte, item int) error {
 	encoding, err := encodingOf(m, batchEncoding, item)
 	if err != nil {
 		return err
@@ -283,14 +299,14 @@ func (x *exchange) verifyMessage(key *custody.Key, m *message, batchEncoding []b
 	if err != nil {
 		return err
 	}
-	v, err := x.check(key, m, encoding, content)
+	v, err := x.check(u.key, m, encoding, x.behind(u.prefix, content))
 	if err != nil {
 		return err
 	}
 	if v.Valid {
 		x.op.Valid++
 	}
-	x.conclude(key, v, item >= 0)
+	x.conclude(u, v, item >= 0)
 	return nil
 }
 
@@ -329,7 +345,8 @@ func appendStanding(out []byte, key *custody.Key, version int) []byte {
 }
 
 // conclude appends the answer of verify.
-func (x *exchange) conclude(key *custody.Key, v custody.Verdict, inBatch bool) {
+func (x *exchange) conclude(u use, v custody.Verdict, inBatch bool) {
+	key := u.key
 	x.op.Version = v.Version
 	if !inBatch {
 		x.op.Outcome, x.op.Reason = "valid", string(v.Reason)
@@ -359,6 +376,6 @@ func (x *exchange) conclude(key *custody.Key, v custody.Verdict, inBatch bool) {
 	}
 	out = append(append(out, `,"algorithm":"`...), key.Algorithm.String()...)
 	x.out = append(out, '"')
-	x.construction(key)
+	x.construction(u)
 	x.out = append(x.out, '}')
 }

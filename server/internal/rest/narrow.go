@@ -1,10 +1,6 @@
 package rest
 
-import (
-	"net/http"
-
-	"github.com/sealwright/sealwright/server/internal/custody"
-)
+import "github.com/sealwright/sealwright/server/internal/custody"
 
 // Headers of a streamed body, as the members of the same meaning.
 const (
@@ -27,19 +23,4 @@ func narrow(key *custody.Key, purpose, context []byte) (*custody.Key, error) {
 		return key, nil
 	}
 	return key.Derive(string(context))
-}
-
-// narrowByHeader is narrow for a body that is the message itself.
-func narrowByHeader(h http.Header, key *custody.Key) (*custody.Key, error) {
-	var values [2][]byte
-	for i, name := range [...]string{headerPurpose, headerContext} {
-		text, ok, err := oneHeader(h, name)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			values[i] = []byte(text)
-		}
-	}
-	return narrow(key, values[0], values[1])
 }

@@ -12,23 +12,32 @@ import (
 // covers is what tags by native keys cover.
 const covers = "digest"
 
-// construction says of an answer that its tag is not that of the message; it is
-// nothing for an ordinary key.
-func (x *exchange) construction(key *custody.Key) {
-	if key.Native() {
+// construction says of an answer what its tag covers, where that is not the
+// message alone.
+func (x *exchange) construction(u use) {
+	if u.key.Native() {
 		x.out = append(x.out, `,"covers":"`+covers+`","construction":"`+kms.Construction+`"`...)
+	}
+	if u.prefix != nil {
+		x.out = append(x.out, `,"bound":true`...)
 	}
 }
 
-// bound ends the context of a request for a native key after the time that it
-// has for the key service; the function that it returns frees what that holds.
-func (a *API) bound(x *exchange, key *custody.Key) (done func()) {
-	if !key.Native() {
-		return func() {}
+// bind ends the context of a request for native keys after the time that it
+// has for key services, from the first of them. What that holds frees
+// [exchange.unbind].
+func (a *API) bind(x *exchange, key *custody.Key) {
+	if !key.Native() || x.cancel != nil {
+		return
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), a.o.Limits.Device)
-	x.r = x.r.WithContext(ctx)
-	return cancel
+	x.r, x.cancel = x.r.WithContext(ctx), cancel
+}
+
+func (x *exchange) unbind() {
+	if x.cancel != nil {
+		x.cancel()
+	}
 }
 
 // readNative returns nil for nothing.

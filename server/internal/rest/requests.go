@@ -50,18 +50,22 @@ type work struct {
 // read finds the key first: nothing is compiled for a key that is not there.
 func (a *API) read(ctx context.Context, in *api.HTTPRequest, action access.Action) (*work, error) {
 	x := exchangeOf(ctx)
-	k, err := a.named(ctx, action, in.Key)
-	if err != nil {
-		return nil, err
+	if err := in.Metadata.Check(); err != nil {
+		return nil, problemOf(invalid("body.metadata", "%v", err))
 	}
-	x.op.Version = 0
+	x.op.Key, x.op.Metadata = loggableKey(in.Key), in.Metadata
+	k, err := a.prepare(x, action, in.Key, in.Purpose, in.Metadata)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	x.op.Key, x.op.KeyID, x.op.Algorithm = k.Name, k.ID, k.Algorithm.String()
 	if err := a.foreign(ctx, k); err != nil {
 		return nil, err
 	}
 	if k, err = narrow(k, given(in.Purpose), given(in.Context)); err != nil {
 		return nil, a.fails(ctx, err)
 	}
-	if err := a.takeKey(x, k.Name, 1); err != nil {
+	if err := a.takeKey(x, in.Key, 1); err != nil {
 		return nil, a.fails(ctx, err)
 	}
 	w := &work{key: k, ring: k.Ring}

@@ -29,6 +29,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
+	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -102,6 +103,13 @@ type Options struct {
 
 	Tenants *tenant.Service // must not be nil
 
+	// Prepare decides whether an operation may use the key that it names, and
+	// returns the key to use, which may be another one, with what the policy says.
+	// Errors are those of [custody.Service.Find]; the refusal of a policy is of
+	// kind [fault.Denied] with its decision, whose rule only the log sees. nil
+	// means that access alone decides.
+	Prepare func(context.Context, policy.Request) (*custody.Key, policy.Decision, error)
+
 	// Schemes are the presets and those of the operator, by ID. They must not
 	// change.
 	Schemes map[string]*scheme.Definition
@@ -155,6 +163,12 @@ func New(o Options) (*API, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Prepare == nil {
+		o.Prepare = func(_ context.Context, r policy.Request) (*custody.Key, policy.Decision, error) {
+			k, err := o.Keys.Find(r.Caller, r.Action, r.Key)
+			return k, policy.Decision{}, err
+		}
 	}
 	if o.Root == nil {
 		o.Root = noRootKeys{}

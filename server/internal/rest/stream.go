@@ -19,27 +19,29 @@ const (
 )
 
 // signStream signs the body itself, of any size.
-func (a *API) signStream(x *exchange, key *custody.Key) error {
+func (a *API) signStream(x *exchange, u use) error {
 	encoding, err := streamEncoding(x.r)
 	if err != nil {
 		return err
 	}
-	s, err := key.SignStream()
+	s, err := u.key.SignStream()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	_, _ = s.Write(u.prefix)
 	if err := a.stream(x, s); err != nil {
 		return err
 	}
-	defer a.bound(x, key)()
+	a.bind(x, u.key)
+	defer x.unbind()
 	tag, version, err := s.Sign(x.r.Context(), x.tag[:0])
 	if err != nil {
 		return err
 	}
 	x.op.Version = version
 	x.out = x.out[:0]
-	x.signed(key, tag, version, encoding)
+	x.signed(u, tag, version, encoding)
 	x.reply()
 	return nil
 }
@@ -47,35 +49,37 @@ func (a *API) signStream(x *exchange, key *custody.Key) error {
 // verifyStream verifies the body itself, of any size, against the tag or the
 // signature in a header. What can be refused without the body is refused
 // before it is read.
-func (a *API) verifyStream(x *exchange, key *custody.Key) error {
-	c, err := x.streamClaim(key)
+func (a *API) verifyStream(x *exchange, u use) error {
+	c, err := x.streamClaim(u.key)
 	if errors.Is(err, sealwright.ErrMalformed) || errors.Is(err, sealwright.ErrMissing) {
-		x.answer(key, custody.Refused(0, err))
+		x.answer(u, custody.Refused(0, err))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s, err := key.CheckStream(c)
+	s, err := u.key.CheckStream(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	_, _ = s.Write(u.prefix)
 	if err := a.stream(x, s); err != nil {
 		return err
 	}
-	defer a.bound(x, key)()
+	a.bind(x, u.key)
+	defer x.unbind()
 	v, err := s.Check(x.r.Context())
 	if err != nil {
 		return err
 	}
-	x.answer(key, v)
+	x.answer(u, v)
 	return nil
 }
 
-func (x *exchange) answer(key *custody.Key, v custody.Verdict) {
+func (x *exchange) answer(u use, v custody.Verdict) {
 	x.out = x.out[:0]
-	x.conclude(key, v, false)
+	x.conclude(u, v, false)
 	x.reply()
 }
 
