@@ -120,6 +120,9 @@ func (c *Client) read(ctx context.Context, name string) (fields map[string]any, 
 	defer cancel()
 	if c.config.Version == 1 {
 		kept, err := c.api.KVv1(c.config.Mount).Get(ctx, name)
+		if err == nil && kept.Data == nil {
+			err = errors.New("the answer has no data, the engine may be of version 2")
+		}
 		if err != nil {
 			return nil, "", err
 		}

@@ -165,6 +165,18 @@ func TestStrangeAnswers(t *testing.T) {
 	}
 }
 
+// An engine of version 2 answers so when it is read as one of version 1.
+func TestNoDataOfVersion1(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"data":null,"warnings":["Invalid path for a versioned K/V secrets engine"]}`))
+	}))
+	defer s.Close()
+	p, err := open(t, vaultkv.Config{Address: s.URL, Version: 1, Token: token("token")}).Fetch(t.Context(), "a")
+	if err == nil || p.Bytes.Len() != 0 {
+		t.Errorf("Fetch: got %d bytes, %v", p.Bytes.Len(), err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	good := vaultkv.Config{Address: "https://localhost", Token: token("t")}
 	for want, change := range map[string]func(*vaultkv.Config){
