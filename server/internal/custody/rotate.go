@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/keyring"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
@@ -134,9 +135,15 @@ func (e *edit) rotate(ctx context.Context, r Rotation, alone bool) error {
 	return e.promote(v, r.RevokeCurrent)
 }
 
+// maxOverlap is how many versions in grace a schedule may keep: beside them the
+// version that signs and one that is pending are tried.
+const maxOverlap = keyring.MaxCandidates - 2
+
 // SetSchedule rotates a key at set.At and then, unless set.Every is 0, every
 // set.Every; nil ends the schedule. A zero set.At means after set.Every, a
-// negative set.Grace the default. Errors are those of [Service.Rotate].
+// negative set.Grace the default. A grace is at most [maxOverlap] times
+// set.Every, so that all versions in it are tried; the default is shortened to
+// that. Errors are those of [Service.Rotate].
 func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name string, ifVersion int64, set *Schedule) (*Key, error) {
 	return s.change(ctx, caller, access.KeyRotate, name, ifVersion, func(e *edit) error {
 		if err := e.alive(); err != nil {
@@ -158,6 +165,9 @@ func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name st
 		}
 		if next.Grace < 0 {
 			next.Grace = e.keep
+			if next.Every > 0 {
+				next.Grace = min(e.keep, maxOverlap*next.Every)
+			}
 		}
 		switch {
 		case next.Every != 0 && (next.Every < MinEvery || next.Every > MaxGrace):
@@ -166,6 +176,9 @@ func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name st
 			return fault.New(fault.Invalid, "at: got no time that is ahead")
 		case next.Grace > MaxGrace:
 			return fault.New(fault.Invalid, "grace: got %v, want 0 to %v", next.Grace, MaxGrace)
+		case next.Every != 0 && next.Grace > maxOverlap*next.Every:
+			return fault.New(fault.Invalid, "grace: got %s for a rotation every %s, want %s at most: of more versions not all would be tried",
+				api.FormatDuration(next.Grace), api.FormatDuration(next.Every), api.FormatDuration(maxOverlap*next.Every))
 		}
 		return e.schedule(&next)
 	})

@@ -449,11 +449,12 @@ func TestRotationRefuses(t *testing.T) {
 		wantKind(t, name, err, fault.Invalid)
 	}
 	for name, s := range map[string]custody.Schedule{
-		"Never":        {},
-		"TooOften":     {Every: custody.MinEvery - 1},
-		"Backwards":    {Every: -time.Hour},
-		"InThePast":    {At: h.now, Every: time.Hour},
-		"EndlessGrace": {Every: time.Hour, Grace: custody.MaxGrace + 1},
+		"Never":          {},
+		"TooOften":       {Every: custody.MinEvery - 1},
+		"Backwards":      {Every: -time.Hour},
+		"InThePast":      {At: h.now, Every: time.Hour},
+		"EndlessGrace":   {Every: time.Hour, Grace: custody.MaxGrace + 1},
+		"TooManyInGrace": {Every: time.Hour, Grace: 6*time.Hour + 1},
 	} {
 		_, err := h.SetSchedule(t.Context(), admin, "a", 0, &s)
 		wantKind(t, name, err, fault.Invalid)
@@ -461,6 +462,34 @@ func TestRotationRefuses(t *testing.T) {
 	h.wantStates(t, "after refusals", "active")
 	if n := len(h.log(t)); n != 2 {
 		t.Errorf("got %d entries", n)
+	}
+}
+
+// Whatever a schedule allows, a tag by each version in grace is taken.
+func TestScheduledVersionsAreAllTried(t *testing.T) {
+	h := newHouse(t)
+	k := h.create(t, "a")
+	if _, err := h.SetSchedule(t.Context(), admin, "a", 0, &custody.Schedule{Every: time.Hour, Grace: 6 * time.Hour}); err != nil {
+		t.Fatalf("SetSchedule: %v", err)
+	}
+	tags := map[int][]byte{}
+	for range 10 {
+		tag, version, err := k.Sign(nil, []byte("m"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags[version] = tag
+		h.now = h.now.Add(time.Hour)
+		h.step(t)
+		k, _ = h.Get(tenant, "a")
+		for version, tag := range tags {
+			if _, ok := k.Verify(tag, 0, []byte("m")); ok != (k.State(version) == keyring.Grace) {
+				t.Errorf("version %d, which is %s while %d signs: verifies %t", version, k.State(version), k.Signing, ok)
+			}
+		}
+	}
+	if k.Signing != 11 || k.State(5) != keyring.Grace || k.State(4) != keyring.Retired {
+		t.Errorf("got versions %+v", k.Versions)
 	}
 }
 
