@@ -69,8 +69,16 @@ func Refused(version int, err error) Verdict {
 	return Verdict{Reason: reason, Detail: err.Error(), Version: version}
 }
 
+// revokedError is the refusal of a message by a revoked version: it says no more
+// than its text, and wraps [sealwright.ErrUnknownKey] and [ErrRevoked].
+type revokedError struct{ text string }
+
+func (e revokedError) Error() string { return e.text }
+
+func (e revokedError) Unwrap() []error { return []error{sealwright.ErrUnknownKey, ErrRevoked} }
+
 func (k *Key) revokedVerdict(version int) Verdict {
-	return Refused(version, fmt.Errorf("%w: %w: version %d of key %q", sealwright.ErrUnknownKey, ErrRevoked, version, k.Name))
+	return Refused(version, revokedError{fmt.Sprintf("version %d of key %q is revoked", version, k.Name)})
 }
 
 // Make appends the tag of message to dst, made with the version that signs: for

@@ -146,7 +146,10 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in CreateKey
 	part.change.Lock()
 	defer part.change.Unlock()
 	taken := fault.New(fault.Conflict, "key name %q is taken", in.Name)
-	if s.keys.get(caller.Tenant, in.Name) != nil {
+	if k := s.keys.get(caller.Tenant, in.Name); k != nil {
+		if k.Deleted {
+			taken.Message += " by a deleted key, which can be restored"
+		}
 		return nil, taken
 	}
 	native, err := s.orderFor(ctx, in)

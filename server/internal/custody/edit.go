@@ -134,7 +134,7 @@ func (e *edit) add(ctx context.Context, grace time.Duration) (*versionDoc, error
 	}
 	if v := e.doc.pending(); v != nil {
 		return nil, e.conflict(keyring.ErrTransition,
-			"version %d of key %q is pending: promote, retire or revoke it before the next rotation", v.Version, e.doc.Name)
+			"version %d of key %q is pending: wait until all nodes have it, or promote, retire or revoke it", v.Version, e.doc.Name)
 	}
 	version := e.doc.Versions[len(e.doc.Versions)-1].Version + 1
 	next := versionDoc{Version: version, CreatedAt: e.now, Grace: grace}

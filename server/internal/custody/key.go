@@ -255,7 +255,7 @@ func unknown(err error) error {
 	case fault.KindOf(err) != fault.NotFound:
 		return err
 	case errors.Is(err, ErrRevoked):
-		return fmt.Errorf("%w: %w: %s", sealwright.ErrUnknownKey, ErrRevoked, fault.Public(err))
+		return revokedError{fault.Public(err)}
 	}
 	return fmt.Errorf("%w: %s", sealwright.ErrUnknownKey, fault.Public(err))
 }

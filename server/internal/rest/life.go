@@ -151,9 +151,9 @@ func scheduleOf(s *custody.Schedule) *api.Schedule {
 	if s == nil {
 		return nil
 	}
-	out := &api.Schedule{At: instantOf(s.At), Grace: s.Grace.String()}
+	out := &api.Schedule{At: instantOf(s.At), Grace: api.FormatDuration(s.Grace)}
 	if s.Every > 0 {
-		out.Every = s.Every.String()
+		out.Every = api.FormatDuration(s.Every)
 	}
 	return out
 }

@@ -127,14 +127,15 @@ func TestEmergency(t *testing.T) {
 			t.Errorf("got %+v", k)
 		}
 	}
-	if v := f.verify(t, "jefe", "", jefeTag); v.Valid || v.Reason != "revoked-key" || v.Version != 1 || v.State != "" {
+	const detail = `version 1 of key "jefe" is revoked`
+	if v := f.verify(t, "jefe", "", jefeTag); v.Valid || v.Reason != "revoked-key" || v.Version != 1 || v.State != "" || v.Detail != detail {
 		t.Errorf("tag: got %+v", v)
 	}
 	if v := f.verify(t, "jefe", "", strings.Repeat("00", 32)); v.Reason != "wrong-signature" {
 		t.Errorf("any tag: got %+v", v)
 	}
 	signature := decode[api.Verdict](t, f.must(t, "POST", "/v1/keys/jefe/verify", `{"text":"`+jefeText+`","signature":"`+jefeSignature+`"}`))
-	if signature.Valid || signature.Reason != "revoked-key" || signature.Version != 1 {
+	if signature.Valid || signature.Reason != "revoked-key" || signature.Version != 1 || signature.Detail != detail {
 		t.Errorf("signature: got %+v", signature)
 	}
 	stream := decode[api.Verdict](t, f.must(t, "POST", "/v1/keys/jefe/verify", jefeText, "Content-Type", "application/octet-stream", "Sealwright-Tag", jefeTag))
@@ -203,11 +204,11 @@ func TestSchedule(t *testing.T) {
 	f := start(t, nil)
 	f.must(t, "POST", "/v1/keys", `{"name":"a"}`)
 	k := decode[api.Key](t, f.must(t, "POST", "/v1/keys/a/schedule", `{"every":"720h","grace":"48h"}`))
-	if s := k.Schedule; s == nil || s.Every != "720h0m0s" || s.Grace != "48h0m0s" || time.Until(*s.At) < 719*time.Hour {
+	if s := k.Schedule; s == nil || s.Every != "30d" || s.Grace != "2d" || time.Until(*s.At) < 719*time.Hour {
 		t.Errorf("got %+v", s)
 	}
 	k = decode[api.Key](t, f.must(t, "POST", "/v1/keys/a/rotate", `{"at":"2099-01-01T00:00:00Z"}`))
-	if s := k.Schedule; s == nil || s.Every != "720h0m0s" || s.At.Year() != 2099 || len(k.Versions) != 1 {
+	if s := k.Schedule; s == nil || s.Every != "30d" || s.At.Year() != 2099 || len(k.Versions) != 1 {
 		t.Errorf("got %+v", s)
 	}
 	if k := decode[api.Key](t, f.must(t, "POST", "/v1/keys/a/schedule", `{}`)); k.Schedule != nil {
@@ -220,7 +221,9 @@ func TestRestoreKey(t *testing.T) {
 	f.withJefe(t)
 	refused(t, f.do(t, "POST", "/v1/keys/jefe/restore", ""), 409, "conflict", "not deleted")
 	f.must(t, "DELETE", "/v1/keys/jefe", "")
+	refused(t, f.do(t, "POST", "/v1/keys", `{"name":"jefe"}`), 409, "conflict", "taken by a deleted key, which can be restored")
 	f.must(t, "POST", "/v1/keys/jefe/restore", `{"why":"by mistake"}`)
+	refused(t, f.do(t, "POST", "/v1/keys", `{"name":"jefe"}`), 409, "conflict", `name "jefe" is taken`)
 	if v := f.verify(t, "jefe", "", jefeTag); !v.Valid {
 		t.Errorf("got %+v", v)
 	}

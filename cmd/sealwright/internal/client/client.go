@@ -123,5 +123,8 @@ func problemOf(resp *http.Response, answer []byte) error {
 	if resp.StatusCode == http.StatusUnauthorized {
 		return errors.New(p.Error() + "; name the file with the right token or credential with --token-file")
 	}
+	if resp.StatusCode >= 500 && p.RequestID != "" {
+		return fmt.Errorf("%w; the log of the server says why, with request_id %s", &p, p.RequestID)
+	}
 	return &p
 }

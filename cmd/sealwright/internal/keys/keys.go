@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -132,8 +133,42 @@ func (t Tools) change(cmd *cobra.Command, done string, asJSON bool, method, path
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "kept %s: version %d signs, its source has no other secret\n", terminal.Printable(k.Name), k.Version)
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s: version %d signs, %s\n", done, terminal.Printable(k.Name), k.Version, terminal.Printable(k.Algorithm))
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), changed(done, k))
 	return err
+}
+
+// changed says what has become of k, and what is still to come.
+func changed(done string, k api.Key) string {
+	name := terminal.Printable(k.Name)
+	if done == "scheduled" && k.Schedule != nil {
+		return fmt.Sprintf("scheduled %s: %s", name, rotates(k.Schedule))
+	}
+	if n := pending(k); done == "rotated" && n != 0 {
+		return fmt.Sprintf("added version %d of %s: version %d signs until all nodes have it", n, name, k.Version)
+	}
+	return fmt.Sprintf("%s %s: version %d signs, %s", done, name, k.Version, terminal.Printable(k.Algorithm))
+}
+
+// pending returns the version that waits to sign, 0 for none.
+func pending(k api.Key) int {
+	for _, v := range k.Versions {
+		if v.State == "pending" {
+			return v.Version
+		}
+	}
+	return 0
+}
+
+// rotates says when a key is rotated.
+func rotates(s *api.Schedule) string {
+	text := "rotates at " + instant(s.At)
+	if s.Every != "" {
+		text += ", then every " + terminal.Printable(s.Every)
+	}
+	if s.Grace != "" {
+		text += ", with a grace of " + terminal.Printable(s.Grace)
+	}
+	return text
 }
 
 func (t Tools) show() *cobra.Command {
@@ -217,11 +252,42 @@ func (t Tools) keys(ctx context.Context) ([]api.Key, error) {
 
 func printKeys(w io.Writer, keys []api.Key) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "NAME\tKEY ID\tALGORITHM\tVERSION\tCREATED\n")
+	fmt.Fprint(t, "NAME\tKEY ID\tALGORITHM\tVERSION\tCREATED\tNOTES\n")
 	for _, k := range keys {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), k.Version, instant(&k.CreatedAt))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm),
+			k.Version, instant(&k.CreatedAt), notes(k))
 	}
 	return t.Flush()
+}
+
+// notes says what is special about a key, a hyphen for nothing.
+func notes(k api.Key) string {
+	var all []string
+	if k.Construction != "" {
+		provider := ""
+		for _, v := range k.Versions {
+			if v.Version == k.Version && v.Native != nil {
+				provider = " " + terminal.Printable(v.Native.Provider)
+			}
+		}
+		all = append(all, "native"+provider)
+	}
+	if k.Source != nil {
+		all = append(all, "source "+terminal.Printable(k.Source.Provider))
+	}
+	if k.Exportable {
+		all = append(all, "exportable")
+	}
+	if k.Purpose != "" {
+		all = append(all, "for "+terminal.Printable(k.Purpose))
+	}
+	if n := pending(k); n != 0 {
+		all = append(all, fmt.Sprintf("version %d pending", n))
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, ", ")
 }
 
 func printKey(w io.Writer, k api.Key) error {
@@ -240,11 +306,7 @@ func printKey(w io.Writer, k api.Key) error {
 	fmt.Fprintf(w, "%s: key ID %s, %s%s%s%s\n", terminal.Printable(k.Name), terminal.Printable(k.KeyID), terminal.Printable(k.Algorithm), exportable, purpose, native)
 	printSource(w, k.Source)
 	if s := k.Schedule; s != nil {
-		every := ""
-		if s.Every != "" {
-			every = ", then every " + terminal.Printable(s.Every)
-		}
-		fmt.Fprintf(w, "rotates at %s%s\n", instant(s.At), every)
+		fmt.Fprintln(w, rotates(s))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "VERSION\tSTATE\tBYTES\tCREATED\tUNTIL\tLAST USED\tUSES")
@@ -253,12 +315,12 @@ func printKey(w io.Writer, k api.Key) error {
 	}
 	fmt.Fprintln(t)
 	for _, v := range k.Versions {
-		until := v.NotAfter
+		state, until := terminal.Printable(v.State), v.NotAfter
 		if v.DestroyAt != nil {
-			until = v.DestroyAt
+			state, until = state+", then destroyed", v.DestroyAt
 		}
 		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%d",
-			v.Version, terminal.Printable(v.State), v.Bytes, instant(&v.CreatedAt), instant(until), instant(v.LastUsedAt), v.Uses)
+			v.Version, state, v.Bytes, instant(&v.CreatedAt), instant(until), instant(v.LastUsedAt), v.Uses)
 		if native != "" {
 			fmt.Fprint(t, "\t", deviceKey(v.Native))
 		}

@@ -79,13 +79,17 @@ func (t Tools) listLeases() *cobra.Command {
 				return t.PrintJSON(cmd.OutOrStdout(), leases)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprint(w, "ID\tSTATE\tUNTIL\tUSED\tPURPOSE\n")
+			fmt.Fprint(w, "ID\tSTATE\tVERSION\tUNTIL\tUSED\tPURPOSE\n")
 			for _, l := range leases {
 				used := "-"
 				if l.MaxUses > 0 {
 					used = fmt.Sprintf("%d of %d", l.Used, l.MaxUses)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", terminal.Printable(l.ID), terminal.Printable(l.State), instant(&l.ExpiresAt), used, terminal.Printable(l.Purpose))
+				purpose := "-"
+				if l.Purpose != "" {
+					purpose = terminal.Printable(l.Purpose)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", terminal.Printable(l.ID), terminal.Printable(l.State), l.Version, instant(&l.ExpiresAt), used, purpose)
 			}
 			return w.Flush()
 		},

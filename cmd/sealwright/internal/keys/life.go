@@ -71,7 +71,7 @@ func (t Tools) schedule() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule NAME",
 		Short: "Rotate a key at times",
-		Example: `  sealwright keys schedule orders --every 720h --grace 72h
+		Example: `  sealwright keys schedule orders --every 30d --grace 72h
   sealwright keys schedule orders --end`,
 		Args: t.OneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,7 +89,7 @@ func (t Tools) schedule() *cobra.Command {
 			return t.change(cmd, done, asJSON, http.MethodPost, keyPath(args[0])+"/schedule", in)
 		},
 	}
-	cmd.Flags().StringVar(&in.Every, "every", "", "`DURATION` between two rotations, 1h or more")
+	cmd.Flags().StringVar(&in.Every, "every", "", "`DURATION` between two rotations, 1h or more, such as 30d")
 	cmd.Flags().StringVar(&at, "at", "", "`TIME` of the next rotation, in RFC 3339 (default after --every)")
 	cmd.Flags().StringVar(&in.Grace, "grace", "", "`DURATION` for which the old version verifies (default that of the server)")
 	cmd.Flags().BoolVar(&end, "end", false, "rotate no more")
@@ -121,7 +121,7 @@ func (t Tools) versionCommands() []*cobra.Command {
 		t.version("revoke", "revoke", "revoked", "Refuse a version for good, at once"),
 		t.version("retire", "retire", "retired", "Archive a version: it verifies nothing until it is restored"),
 		t.version("unretire", "restore", "restored", "Let a retired version verify for another grace period"),
-		t.version("destroy", "destroy", "will destroy", "Remove the secret of a retired or revoked version after a waiting period"),
+		t.version("destroy", "destroy", "destroys", "Remove the secret of a retired or revoked version after a waiting period"),
 		t.version("cancel-destroy", "destroy/cancel", "keeps", "Break off the waiting period of destroy"),
 	}
 }
@@ -153,7 +153,7 @@ func (t Tools) version(use, path, done, short string) *cobra.Command {
 			}
 			for _, v := range k.Versions {
 				if v.Version == n {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s version %d of %s: %s\n", done, n, terminal.Printable(k.Name), terminal.Printable(v.State))
+					_, err = fmt.Fprintln(cmd.OutOrStdout(), happened(done, k.Name, v))
 				}
 			}
 			return err
@@ -162,6 +162,19 @@ func (t Tools) version(use, path, done, short string) *cobra.Command {
 	cmd.Flags().StringVar(&in.Why, "why", "", "`TEXT` for the log")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the key as JSON")
 	return cmd
+}
+
+// happened says what has become of a version, and what is still to come.
+func happened(done, name string, v api.KeyVersion) string {
+	name = terminal.Printable(name)
+	text := fmt.Sprintf("%s version %d of %s", done, v.Version, name)
+	switch {
+	case v.DestroyAt != nil:
+		return fmt.Sprintf("%s at %s; until then 'sealwright keys cancel-destroy %s %d' breaks it off", text, instant(v.DestroyAt), name, v.Version)
+	case v.State == "grace" && v.NotAfter != nil:
+		return fmt.Sprintf("%s: grace until %s", text, instant(v.NotAfter))
+	}
+	return text + ": " + terminal.Printable(v.State)
 }
 
 func (t Tools) export() *cobra.Command {

@@ -154,7 +154,7 @@ func (s *Store) Close() error {
 }
 
 func unavailable(doing string, err error) error {
-	return fault.New(fault.Unavailable, "store: %s", doing).Because(err)
+	return fault.New(fault.Unavailable, "the store cannot be used now: %s", doing).Because(err)
 }
 
 // hasCode reports whether err is an error of the server with this code.

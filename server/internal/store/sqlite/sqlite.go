@@ -211,5 +211,5 @@ func (s *Store) release() error {
 }
 
 func unavailable(doing string, err error) error {
-	return fault.New(fault.Unavailable, "store: %s", doing).Because(err)
+	return fault.New(fault.Unavailable, "the store cannot be used now: %s", doing).Because(err)
 }
