@@ -95,7 +95,7 @@ func (l *load) once(i int) error {
 	if _, err := l.conns[i].Write(l.request); err != nil {
 		return err
 	}
-	size := 0
+	size, chunked := 0, false
 	for first := true; ; first = false {
 		line, err := l.in[i].ReadSlice('\n')
 		switch {
@@ -103,7 +103,9 @@ func (l *load) once(i int) error {
 			return err
 		case first && string(line) != "HTTP/1.1 200 OK\r\n":
 			return fmt.Errorf("got %s", line)
-		case len(line) == 2: // the end of the header
+		case len(line) == 2 && chunked: // the end of the header
+			return discardChunks(l.in[i])
+		case len(line) == 2:
 			_, err := l.in[i].Discard(size)
 			return err
 		}
@@ -111,6 +113,23 @@ func (l *load) once(i int) error {
 			if size, err = strconv.Atoi(strings.TrimSpace(text)); err != nil {
 				return err
 			}
+		}
+		chunked = chunked || string(line) == "Transfer-Encoding: chunked\r\n"
+	}
+}
+
+func discardChunks(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		size, err := strconv.ParseInt(strings.TrimSpace(string(line)), 16, 32)
+		if err != nil {
+			return err
+		}
+		if _, err := in.Discard(int(size) + 2); err != nil || size == 0 {
+			return err
 		}
 	}
 }
