@@ -63,20 +63,24 @@ type CallerList struct {
 
 // CreateCredential is the body of POST /v1/callers/{id}/credentials.
 type CreateCredential struct {
-	Kind string `json:"kind" enum:"token,signature" doc:"A token is sent itself, over TLS or on one machine only. A credential of kind signature signs requests and is never sent." example:"signature"`
+	Kind string `json:"kind" enum:"token,signature,certificate" doc:"A token is sent itself, over TLS or on one machine only. A credential of kind signature signs requests and is never sent. One of kind certificate names a client certificate." example:"signature"`
 	TTL  string `json:"ttl,omitempty" doc:"1m to 43920h; by default 8760h." example:"2160h"`
+
+	Certificate string `json:"certificate,omitempty" doc:"Of kind certificate only: what client certificates are known by, as uri:URI, dns:NAME or spki-sha256:HEX." example:"uri:spiffe://example.com/billing"`
 }
 
 // Credential proves who a caller is.
 type Credential struct {
 	ID         string     `json:"id" doc:"Stands in tokens, and as keyid in signatures." example:"5f1c0b0a9d2e4c7788aa"`
-	Kind       string     `json:"kind" enum:"token,signature" example:"signature"`
+	Kind       string     `json:"kind" enum:"token,signature,certificate" example:"signature"`
 	State      string     `json:"state" enum:"valid,expired,revoked" example:"valid"`
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  time.Time  `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty" doc:"At the node that answers, since that was started."`
 	Secret     string     `json:"secret,omitempty" doc:"The token, or the text that is the key of HMAC-SHA256; in the answer to its creation only."`
+
+	Certificate string `json:"certificate,omitempty" doc:"What client certificates are known by, of kind certificate." example:"uri:spiffe://example.com/billing"`
 }
 
 // CredentialList is the answer of GET /v1/callers/{id}/credentials.

@@ -30,7 +30,7 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 }
 
 // authenticator knows callers by a bearer token, that of the administrator
-// among them, or by a signature. Further kinds of tokens stand before the last
+// among them, by a signature, or by a client certificate. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
 func authenticator(callers *tenant.Service, admin *authn.AdminToken, o *once, more ...authn.TokenKind) (authn.Authenticator, error) {
 	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: o.claim, Transport: authn.Direct})
@@ -39,7 +39,7 @@ func authenticator(callers *tenant.Service, admin *authn.AdminToken, o *once, mo
 	}
 	kinds := append([]authn.TokenKind{{Is: tenant.IsToken, Check: callers.ByToken}}, more...)
 	kinds = append(kinds, authn.TokenKind{Is: func(string) bool { return true }, Check: admin.Check})
-	return authn.Authenticator{authn.Bearer(authn.Direct, kinds...), signature}, nil
+	return authn.Authenticator{authn.Bearer(authn.Direct, kinds...), signature, authn.Certificate(callers.ByCertificate, nil)}, nil
 }
 
 // authenticate is how somebody is known by a request.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/server/internal/oidc"
+	"github.com/sealwright/sealwright/server/internal/tlsfiles"
 )
 
 // Config says how a server runs. The zero value works: it serves on
@@ -55,6 +56,8 @@ type Config struct {
 	redis   redisConfig
 	proxies []netip.Prefix
 	issuers []oidc.Config
+	tls     tlsfiles.Config // without Cert it is off
+	secure  secure          // of tls, once Run has opened it
 }
 
 // Bounds and defaults of the settings.
@@ -124,6 +127,7 @@ type File struct {
 	Sources SourcesFile  `yaml:"sources"`
 	Redis   RedisFile    `yaml:"redis"`
 	OIDC    []IssuerFile `yaml:"oidc"`
+	TLS     TLSFile      `yaml:"tls"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -179,6 +183,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
 	c.issuers = s.issuers(f.OIDC)
+	c.tls = s.tls(f.TLS)
 	if c.kms.watch > c.keys.kmsAway && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",
 			api.FormatDuration(c.kms.watch), api.FormatDuration(c.keys.kmsAway)))

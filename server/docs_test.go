@@ -42,6 +42,32 @@ func blocks(t *testing.T, page, language string) (list []string) {
 	return list
 }
 
+// needs skips a test of scripts where a program is missing.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("SEALWRIGHT_REQUIRE_PEERS") != "" {
+				t.Fatalf("needs %s: %v", program, err)
+			}
+			t.Skipf("needs %s: %v", program, err)
+		}
+	}
+}
+
+// runIn runs a script and returns what it prints.
+func runIn(t *testing.T, dir string, env []string, shell, script string) string {
+	t.Helper()
+	cmd := exec.Command(shell, "-c", script)
+	var errs strings.Builder
+	cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), env...), &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", script, err, out, errs.String())
+	}
+	return string(out)
+}
+
 // guide is a page about a kind of callers, followed word by word against a real
 // server and an issuer of the test.
 type guide struct {
@@ -56,14 +82,7 @@ type guide struct {
 // in place of the real one, and a caller that may use a key.
 func follow(t *testing.T, page, caller, key string) *guide {
 	t.Helper()
-	for _, program := range []string{"bash", "curl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("SEALWRIGHT_REQUIRE_PEERS") != "" {
-				t.Fatalf("needs %s: %v", program, err)
-			}
-			t.Skipf("needs %s: %v", program, err)
-		}
-	}
+	needs(t, "bash", "curl", "jq")
 	g := &guide{issuer: oidctest.New(t), page: page, dir: t.TempDir()}
 	jwks := filepath.Join(g.dir, "jwks.json")
 	if err := os.WriteFile(jwks, g.issuer.JWKS(), 0o600); err != nil {
@@ -83,14 +102,7 @@ func follow(t *testing.T, page, caller, key string) *guide {
 // run runs a script as the page has it.
 func (g *guide) run(t *testing.T, shell, script string) string {
 	t.Helper()
-	cmd := exec.Command(shell, "-c", script)
-	cmd.Dir, cmd.Env = g.dir, append(os.Environ(), g.env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		log := g.Log.String()
-		t.Fatalf("%s: %v\n%s\n%s", g.page, err, out, log[max(0, len(log)-2000):])
-	}
-	return string(out)
+	return runIn(t, g.dir, g.env, shell, script)
 }
 
 // verifies checks a signature that a script has made.

@@ -75,6 +75,9 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	if c.secure, err = openTLS(c.tls); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.Listen) // first: a port in use changes nothing
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -202,6 +205,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	defer rotator.start(ctx)()
 	defer keepKeys(ctx, keys, log)()
 	defer tokens.start(ctx)()
+	defer c.secure.follow(ctx, log)()
 	if rate := c.limits.connections; rate > 0 {
 		l = overload.LimitConnections(l, rate, false, log)
 	}
@@ -215,15 +219,15 @@ func listen(ctx context.Context, c Config, l net.Listener, h http.Handler, log *
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
+	go func() { ended <- c.secure.serve(srv, l) }()
 
 	address := l.Addr().String()
 	ready.Store(true)
-	greet(c.Stdout, address, filepath.Join(c.Data, tokenFile), c.Version, created)
-	if exposed(l.Addr()) {
+	greet(c.Stdout, c.secure.scheme()+"://"+address, filepath.Join(c.Data, tokenFile), c.Version, created)
+	if c.secure.files == nil && exposed(l.Addr()) {
 		log.Warn("listening beyond this machine without TLS: tokens and messages can be read on the way; put a proxy with TLS in front", "address", address)
 	}
-	log.Info("ready", "address", address, "version", c.Version)
+	log.Info("ready", "address", address, "tls", c.secure.files != nil, "version", c.Version)
 	if c.Ready != nil {
 		c.Ready(address)
 	}
@@ -259,8 +263,8 @@ func exposed(a net.Addr) bool {
 }
 
 // greet tells who started the server where it is, and once the token.
-func greet(w io.Writer, address, tokenPath, version string, created secret.Bytes) {
-	fmt.Fprintf(w, "sealwright %s is ready on http://%s\n", version, address)
+func greet(w io.Writer, url, tokenPath, version string, created secret.Bytes) {
+	fmt.Fprintf(w, "sealwright %s is ready on %s\n", version, url)
 	if _, err := os.Stat(tokenPath); created.IsZero() && errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintln(w, "The admin token is where it was made: in the data folder of the node that was started first.")
 		return
@@ -281,5 +285,5 @@ The admin token, shown only now, and kept in %[1]s:
 Try it in another terminal:
 
 %[3]s
-`, tokenPath, created.Expose(), example("http://"+address, file))
+`, tokenPath, created.Expose(), example(url, file))
 }

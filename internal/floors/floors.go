@@ -160,6 +160,7 @@ func groups() map[string]Group {
 		"server/internal/source":            Nouns,
 		"server/internal/source/sourcetest": Nouns,
 		"server/internal/oidc/oidctest":     Nouns,
+		"server/internal/tlsfiles/tlstest":  Nouns,
 		"internal/peer":                     Nouns,
 		"cmd/sealwright/internal/rawhttp":   Nouns,
 		"cmd/sealwright/internal/terminal":  Nouns,
@@ -189,6 +190,7 @@ func groups() map[string]Group {
 		"server/internal/rest":              Adapters,
 		"server/internal/authn":             Adapters,
 		"server/internal/oidc":              Adapters,
+		"server/internal/tlsfiles":          Adapters,
 		"server/internal/telemetry":         Adapters,
 		"server/internal/journal":           Adapters,
 

@@ -168,7 +168,7 @@ func (a *API) credentialOperations(skin huma.API) {
 func (a *API) credentialOf(k *tenant.Credential) api.Credential {
 	out := api.Credential{
 		ID: k.ID, Kind: string(k.Kind), State: "valid", CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
-		RevokedAt: instantOf(k.RevokedAt), LastUsedAt: instantOf(k.LastUsed()),
+		RevokedAt: instantOf(k.RevokedAt), LastUsedAt: instantOf(k.LastUsed()), Certificate: k.Certificate,
 	}
 	switch {
 	case !k.RevokedAt.IsZero():
@@ -203,6 +203,9 @@ func (a *API) createCredential(ctx context.Context, in *createCredentialInput) (
 			return nil, problemOf(invalid("body.ttl", "got 0, leave it out for the default"))
 		}
 	}
+	if in.Body.Certificate != "" {
+		return a.createCertificate(ctx, in, ttl)
+	}
 	k, text, err := a.o.Tenants.AddCredential(ctx, exchangeOf(ctx).caller, in.ID, tenant.Kind(in.Body.Kind), ttl)
 	if err != nil {
 		return nil, a.fails(ctx, err)
@@ -210,6 +213,17 @@ func (a *API) createCredential(ctx context.Context, in *createCredentialInput) (
 	out := a.credentialOf(k)
 	out.Secret = string(text.Expose())
 	return &struct{ Body api.Credential }{out}, nil
+}
+
+func (a *API) createCertificate(ctx context.Context, in *createCredentialInput, ttl time.Duration) (*struct{ Body api.Credential }, error) {
+	if in.Body.Kind != string(tenant.Certificate) {
+		return nil, problemOf(invalid("body.certificate", "is for kind certificate only"))
+	}
+	k, err := a.o.Tenants.AddCertificate(ctx, exchangeOf(ctx).caller, in.ID, in.Body.Certificate, ttl)
+	if err != nil {
+		return nil, a.fails(ctx, err)
+	}
+	return &struct{ Body api.Credential }{a.credentialOf(k)}, nil
 }
 
 func (a *API) listCredentials(ctx context.Context, in *callerInput) (*struct{ Body api.CredentialList }, error) {

@@ -23,6 +23,8 @@ type Kind string
 const (
 	Token     Kind = "token"     // is sent itself
 	Signature Kind = "signature" // signs requests and is never sent
+
+	Certificate Kind = "certificate" // names a client certificate; it has no secret
 )
 
 // Bounds of credentials.
@@ -46,6 +48,8 @@ type Credential struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	RevokedAt time.Time // zero if it is not
+
+	Certificate string // that it names, see [CheckCertificate]; of others it is empty
 
 	owner ref
 	hash  []byte        // of a token
@@ -72,6 +76,8 @@ type credentialDoc struct {
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	Hash      []byte    `json:"hash,omitempty"`   // HMAC-SHA256 of a token under a public key, a hash with a purpose
 	Sealed    []byte    `json:"sealed,omitempty"` // secret of a credential that signs, encrypted
+
+	Certificate string `json:"certificate,omitempty"` // that it names
 }
 
 func (d *credentialDoc) ended(now time.Time) bool {
@@ -91,13 +97,15 @@ func sealTenant(tenant string) string {
 func (s *Service) openCredential(ctx context.Context, c *Caller, d *credentialDoc) (*Credential, error) {
 	k := &Credential{
 		ID: d.ID, Kind: d.Kind, CreatedAt: d.CreatedAt, ExpiresAt: d.ExpiresAt, RevokedAt: d.RevokedAt,
-		owner: ref{c.Tenant, c.Name}, hash: d.Hash, used: new(atomic.Int64),
+		Certificate: d.Certificate, owner: ref{c.Tenant, c.Name}, hash: d.Hash, used: new(atomic.Int64),
 	}
 	if !d.RevokedAt.IsZero() {
 		return k, nil
 	}
 	switch {
 	case d.Kind == Token && len(d.Hash) == mac.SHA256.Size():
+		return k, nil
+	case d.Kind == Certificate && d.Certificate != "":
 		return k, nil
 	case d.Kind == Signature && len(d.Sealed) > 0:
 		key, err := s.sealer.Open(ctx, sealTenant(c.Tenant), sealName(c.ID, d.ID), d.Sealed)
@@ -118,16 +126,32 @@ func sealName(callerID, credentialID string) string { return callerID + "/" + cr
 // key of HMAC-SHA256. A ttl of 0 means [DefaultTTL]. Errors are those of
 // [Service.UpdateCaller].
 func (s *Service) AddCredential(ctx context.Context, caller access.Caller, id string, kind Kind, ttl time.Duration) (*Credential, secret.Bytes, error) {
+	if kind == Certificate {
+		return nil, secret.Bytes{}, fault.New(fault.Invalid, "certificate: want what it is known by")
+	}
+	return s.addCredential(ctx, caller, id, credentialDoc{Kind: kind}, ttl)
+}
+
+// AddCertificate lets a caller be known by client certificates of this name. No
+// other caller may have it. Errors are those of [Service.UpdateCaller]; it is
+// [fault.Conflict] if another has it.
+func (s *Service) AddCertificate(ctx context.Context, caller access.Caller, id, certificate string, ttl time.Duration) (*Credential, error) {
+	k, _, err := s.addCredential(ctx, caller, id, credentialDoc{Kind: Certificate, Certificate: certificate}, ttl)
+	return k, err
+}
+
+func (s *Service) addCredential(ctx context.Context, caller access.Caller, id string, next credentialDoc, ttl time.Duration) (*Credential, secret.Bytes, error) {
 	if ttl == 0 {
 		ttl = DefaultTTL
 	}
-	credential, text := randomID(idBytes), secret.Bytes{}
+	next.ID = randomID(idBytes)
+	text := secret.Bytes{}
 	c, err := s.changeCaller(ctx, caller, access.CredentialCreate, id, 0, func(at ref, d *callerDoc) (detail, error) {
 		if ttl < MinTTL || ttl > MaxTTL {
 			return nil, fault.New(fault.Invalid, "ttl: got %v, want %v to %v", ttl, MinTTL, MaxTTL)
 		}
 		now := s.instant()
-		next := credentialDoc{ID: credential, Kind: kind, CreatedAt: now, ExpiresAt: now.Add(ttl).Truncate(time.Microsecond)}
+		next.CreatedAt, next.ExpiresAt = now, now.Add(ttl).Truncate(time.Microsecond)
 		var err error
 		if text, err = s.fill(ctx, at, &next); err != nil {
 			return nil, err
@@ -136,12 +160,16 @@ func (s *Service) AddCredential(ctx context.Context, caller access.Caller, id st
 		if good := len(d.Credentials) - ended(d.Credentials, now); good > MaxCredentials {
 			return nil, fault.New(fault.Invalid, "the caller has %d credentials, which is the most: revoke one", MaxCredentials)
 		}
-		return detail{"credential": next.ID, "credential_kind": string(kind), "expires_at": next.ExpiresAt}, nil
+		about := detail{"credential": next.ID, "credential_kind": string(next.Kind), "expires_at": next.ExpiresAt}
+		if next.Certificate != "" {
+			about["certificate"] = next.Certificate
+		}
+		return about, nil
 	})
 	if err != nil {
 		return nil, secret.Bytes{}, err
 	}
-	if k := c.credential(credential); k != nil {
+	if k := c.credential(next.ID); k != nil {
 		return k, text, nil
 	}
 	return nil, secret.Bytes{}, noCredential()
@@ -161,8 +189,10 @@ func (s *Service) fill(ctx context.Context, at ref, d *credentialDoc) (text secr
 			id = access.OperatorPrefix + at.name
 		}
 		d.Sealed, err = s.sealer.Seal(ctx, sealTenant(at.tenant), sealName(id, d.ID), text)
+	case Certificate:
+		err = s.checkCertificate(at, d.Certificate)
 	default:
-		err = fault.New(fault.Invalid, "kind: unknown, want %s or %s", Token, Signature)
+		err = fault.New(fault.Invalid, "kind: unknown, want %s, %s or %s", Token, Signature, Certificate)
 	}
 	return text, err
 }

@@ -18,18 +18,21 @@ type snapshot struct {
 	callers     map[ref]*Caller // deleted ones too
 	roles       map[ref]*Role   // deleted ones too
 	credentials map[string]*Credential
+
+	certificates map[string][]*Credential // by what they name; the lists do not change
 }
 
 func newSnapshot() *snapshot {
 	return &snapshot{
 		tenants: map[string]*Tenant{access.DefaultTenant: {Name: access.DefaultTenant}},
-		callers: map[ref]*Caller{}, roles: map[ref]*Role{}, credentials: map[string]*Credential{},
+		callers: map[ref]*Caller{}, roles: map[ref]*Role{}, credentials: map[string]*Credential{}, certificates: map[string][]*Credential{},
 	}
 }
 
 func (s *snapshot) clone() *snapshot {
 	return &snapshot{
 		tenants: maps.Clone(s.tenants), callers: maps.Clone(s.callers), roles: maps.Clone(s.roles), credentials: maps.Clone(s.credentials),
+		certificates: maps.Clone(s.certificates),
 	}
 }
 
@@ -68,12 +71,26 @@ func (s *snapshot) putCaller(c *Caller) {
 				now.used = k.used
 			}
 			delete(s.credentials, k.ID)
+			s.dropCertificate(k)
 		}
 	}
 	c.rights = access.Compile(c.Grants, s.custom(c.Tenant))
 	s.callers[at] = c
 	for _, k := range c.Credentials {
 		s.credentials[k.ID] = k
+		if k.Certificate != "" && k.RevokedAt.IsZero() {
+			s.certificates[k.Certificate] = append(slices.Clone(s.certificates[k.Certificate]), k)
+		}
+	}
+}
+
+func (s *snapshot) dropCertificate(k *Credential) {
+	if k.Certificate == "" {
+		return
+	}
+	left := slices.DeleteFunc(slices.Clone(s.certificates[k.Certificate]), func(have *Credential) bool { return have.ID == k.ID })
+	if s.certificates[k.Certificate] = left; len(left) == 0 {
+		delete(s.certificates, k.Certificate)
 	}
 }
 

@@ -7,6 +7,7 @@ package callers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -271,11 +272,16 @@ func (t Tools) createCredential() *cobra.Command {
 		Short: "Make a credential; its secret is shown only now",
 		Long: `Make a credential of a caller and write it to a file that --token-file takes, or
 print it. One of kind signature signs requests and is never sent; a token is for
-plain curl, over TLS or on one machine.`,
+plain curl, over TLS or on one machine. One of kind certificate has no secret: it
+names the client certificates that prove who the caller is.`,
 		Example: `  sealwright callers credentials create billing --out billing.cred
-  sealwright callers credentials create billing --kind token --ttl 720h`,
+  sealwright callers credentials create billing --kind token --ttl 720h
+  sealwright callers credentials create billing --certificate uri:spiffe://example.com/billing`,
 		Args: t.OneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.Certificate != "" {
+				return t.createCertificate(cmd, args[0], in, out)
+			}
 			var file *os.File
 			if out != "" { // before the credential is made: it could not be shown again
 				var err error
@@ -307,9 +313,24 @@ plain curl, over TLS or on one machine.`,
 		},
 	}
 	cmd.Flags().StringVar(&in.Kind, "kind", "signature", "`KIND` signature or token")
+	cmd.Flags().StringVar(&in.Certificate, "certificate", "", "`NAME` of client certificates: uri:URI, dns:NAME or spki-sha256:HEX")
 	cmd.Flags().StringVar(&in.TTL, "ttl", "", "`DURATION` for which it is good, 1m to 43920h (default 8760h)")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write, which must not be there (default standard output)")
 	return cmd
+}
+
+// createCertificate makes a credential that has no secret.
+func (t Tools) createCertificate(cmd *cobra.Command, id string, in api.CreateCredential, out string) error {
+	if out != "" || cmd.Flags().Changed("kind") {
+		return errors.New("--certificate has neither --kind nor --out: there is no secret")
+	}
+	in.Kind = "certificate"
+	var k api.Credential
+	if err := t.Call(cmd.Context(), http.MethodPost, callerPath(id)+"/credentials", in, &k); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "made credential %s of kind %s, good until %s\n", terminal.Printable(k.ID), terminal.Printable(k.Kind), instant(&k.ExpiresAt))
+	return err
 }
 
 func (t Tools) revokeCredential() *cobra.Command {
