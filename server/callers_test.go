@@ -49,7 +49,8 @@ func bearer(token string) http.Header { return http.Header{"Authorization": {"Be
 // signedBy returns the header of a request that a credential signs now.
 func signedBy(t *testing.T, k api.Credential, method, url, body string) http.Header {
 	t.Helper()
-	scheme, err := catalogue.New("rfc9421", api.SignatureParams(body != ""))
+	header := http.Header{"Content-Type": {"application/json"}} // as request sends it
+	scheme, err := catalogue.New("rfc9421", api.SignatureParams(body != "", api.SignedHeaders(header)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func signedBy(t *testing.T, k api.Credential, method, url, body string) http.Hea
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := signer.Sign(sealwright.Message{Method: method, Scheme: urlScheme, Host: host, Target: target, Body: []byte(body)}, time.Now())
+	m, err := signer.Sign(sealwright.Message{Method: method, Scheme: urlScheme, Host: host, Target: target, Header: header, Body: []byte(body)}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +105,11 @@ func TestCallers(t *testing.T) {
 		{"OtherBody", `{"text":"hellO"}`, signedBy(t, key, "POST", sign, body), 401, "unauthorized"},
 		{"NoBody", "", signedBy(t, key, "POST", sign, body), 401, "unauthorized"},
 		{"OtherTarget", body, signedBy(t, key, "POST", sign+"?x=1", body), 401, "unauthorized"},
+		{"TenantAdded", body, func() http.Header {
+			h := signedBy(t, key, "POST", sign, body)
+			h[api.TenantHeader] = []string{"default"}
+			return h
+		}(), 401, "unauthorized"},
 		{"TokenToo", body, func() http.Header {
 			h := signedBy(t, key, "POST", sign, body)
 			h["Authorization"] = []string{"Bearer " + token.Secret}

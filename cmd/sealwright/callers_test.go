@@ -29,7 +29,7 @@ func TestCallersExample(t *testing.T) {
 	page := callersPage(t)
 	const body = `{"text":"hello"}`
 	digest := sha256.Sum256([]byte(body))
-	scheme, err := catalogue.New("rfc9421", api.SignatureParams(true))
+	scheme, err := catalogue.New("rfc9421", api.SignatureParams(true, "content-type"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,7 @@ func TestCallersExample(t *testing.T) {
 	signer := sealwright.Signer{Scheme: scheme, Ring: key, Nonce: func() string { return "b3k2pp5k7z50gnwpyemd" }}
 	m, err := signer.Sign(sealwright.Message{
 		Method: "POST", Scheme: "http", Host: "127.0.0.1:8470", Target: "/v1/keys/orders/sign", Body: []byte(body),
+		Header: map[string][]string{"Content-Type": {"application/json"}},
 	}, time.Unix(1767225600, 0))
 	if err != nil {
 		t.Fatal(err)

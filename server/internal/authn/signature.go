@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,8 +48,8 @@ const (
 
 // Signature is the method of signed requests, see [api.SignatureParams].
 //
-// The head decides: method, URI and digest are verified before the body is
-// read, and the body is compared with its digest while the operation reads it.
+// The head decides: method, URI, digest, and the fields of [api.SignedHeaders]
+// are verified before the body is read, and the body is compared with its digest while the operation reads it.
 // So a request is never larger in memory than its operation allows, and a body
 // that was changed is refused before anything is done with it.
 func Signature(o Signatures) (Method, error) {
@@ -63,8 +65,10 @@ func newSignatures(o Signatures) (*signatures, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	for i, body := range [...]bool{false, true} {
-		scheme, err := catalogue.New("rfc9421", api.SignatureParams(body))
+	for i, params := range [...]map[string][]string{
+		api.SignatureParams(false), api.SignatureParams(true), api.SignatureParams(true, "content-type"),
+	} {
+		scheme, err := catalogue.New("rfc9421", params)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +88,7 @@ func (s *signatures) method() Method {
 
 type signatures struct {
 	Signatures
-	verifiers [2]*sealwright.Verifier // without a body, and with one
+	verifiers [3]*sealwright.Verifier // without a body, with one, and with one that has a type
 	nobody    *keyring.Ring           // has no key that a credential could have
 }
 
@@ -94,10 +98,7 @@ type headOnly struct{ sealwright.Scheme }
 
 func (s *signatures) check(r *http.Request) (access.Caller, error) {
 	m := sealwright.Message{Method: r.Method, Scheme: s.Transport(r).Scheme, Host: r.Host, Target: targetOf(r), Header: r.Header}
-	verifier, hasBody := s.verifiers[0], r.ContentLength != 0
-	if hasBody {
-		verifier = s.verifiers[1]
-	}
+	verifier := s.verifierOf(r)
 	var claim sealwright.Claim
 	if err := verifier.Scheme.Parse(&m, &claim); err != nil {
 		return access.Caller{}, denied(err)
@@ -110,6 +111,9 @@ func (s *signatures) check(r *http.Request) (access.Caller, error) {
 	verdict, err := verifier.VerifyRing(ring, m, now)
 	if unknown != nil {
 		return access.Caller{}, unknown
+	}
+	if err == nil {
+		err = checkHeader(r.Header, verdict.Covers.Headers)
 	}
 	if err != nil {
 		return access.Caller{}, denied(err)
@@ -124,6 +128,29 @@ func (s *signatures) check(r *http.Request) (access.Caller, error) {
 	}
 	used()
 	return caller, nil
+}
+
+// verifierOf demands of what nearly all requests have that it is covered; what
+// others have is seen by checkHeader.
+func (s *signatures) verifierOf(r *http.Request) *sealwright.Verifier {
+	switch {
+	case r.ContentLength == 0:
+		return s.verifiers[0]
+	case len(r.Header["Content-Type"]) == 0:
+		return s.verifiers[1]
+	}
+	return s.verifiers[2]
+}
+
+// checkHeader returns an error if a field that says what the request means is
+// not among the covered ones: somebody on the way could have put it there.
+func checkHeader(header http.Header, covered []string) error {
+	for name := range header {
+		if api.IsSignedHeader(name) && !slices.ContainsFunc(covered, func(c string) bool { return strings.EqualFold(c, name) }) {
+			return fmt.Errorf("%w: the signature does not cover %s", sealwright.ErrPolicy, name)
+		}
+	}
+	return nil
 }
 
 func denied(err error) error {

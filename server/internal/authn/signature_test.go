@@ -80,7 +80,18 @@ func newHouse(t *testing.T) *house {
 // signed returns a request that is signed with a profile that edit may loosen.
 func signed(t *testing.T, method, url, body, keyID, key string, edit func(scheme.Params)) *http.Request {
 	t.Helper()
-	p := scheme.Params(api.SignatureParams(body != ""))
+	return signedHeader(t, method, url, body, keyID, key, nil, edit)
+}
+
+// signedWith returns a request that is signed with what its header must have.
+func signedWith(t *testing.T, method, url, body string, header http.Header) *http.Request {
+	t.Helper()
+	return signedHeader(t, method, url, body, id, text, header, nil)
+}
+
+func signedHeader(t *testing.T, method, url, body, keyID, key string, header http.Header, edit func(scheme.Params)) *http.Request {
+	t.Helper()
+	p := scheme.Params(api.SignatureParams(body != "", api.SignedHeaders(header)...))
 	if edit != nil {
 		edit(p)
 	}
@@ -93,7 +104,7 @@ func signed(t *testing.T, method, url, body, keyID, key string, edit func(scheme
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := signer.Sign(sealwright.Message{Method: method, Scheme: "https", Host: host, Target: target, Body: []byte(body)}, now)
+	m, err := signer.Sign(sealwright.Message{Method: method, Scheme: "https", Host: host, Target: target, Header: header, Body: []byte(body)}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +138,30 @@ func TestSignature(t *testing.T) {
 			_, err = h.method.Check(r)
 			if fault.KindOf(err) != fault.Conflict || h.used != 1 {
 				t.Errorf("again: got %v", err)
+			}
+		})
+	}
+}
+
+// What says what a request means passes if it is covered.
+func TestSignatureHeader(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		header     http.Header
+	}{
+		{"Type", body, http.Header{"Content-Type": {"application/json"}}},
+		{"TypeOfNothing", "", http.Header{"Content-Type": {"application/json"}}},
+		{"All", body, http.Header{
+			"Content-Type": {"application/octet-stream"}, "If-Match": {`"1"`}, "If-None-Match": {"*"}, "Idempotency-Key": {"x"},
+			"Sealwright-Tenant": {"t"}, "Sealwright-Context": {"a"}, "Sealwright-Anything": {"b"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t)
+			r := signedWith(t, "POST", url, tt.body, tt.header)
+			r.Header.Set("Accept", "*/*")
+			if c, err := h.method.Check(r); err != nil || c.ID != "ci" || h.macs() != 1 || h.claimed != 1 {
+				t.Errorf("got %+v, %v; %d MACs, %d claims", c, err, h.macs(), h.claimed)
 			}
 		})
 	}
@@ -199,6 +234,46 @@ var refusals = []struct {
 		r.Header.Set("Signature-Input", r.Header.Get("Signature-Input")+`;alg="ed25519"`)
 		return r
 	}, "alg", 0},
+	{"TenantAdded", func(t *testing.T, _ *house) *http.Request {
+		r := signed(t, "GET", url, "", id, text, nil)
+		r.Header.Set(api.TenantHeader, "other")
+		return r
+	}, "does not cover Sealwright-Tenant", 1},
+	{"ConditionAdded", func(t *testing.T, _ *house) *http.Request {
+		r := signed(t, "GET", url, "", id, text, nil)
+		r.Header.Set("If-Match", `"1"`)
+		return r
+	}, "does not cover If-Match", 1},
+	{"IdempotencyKeyAdded", func(t *testing.T, _ *house) *http.Request {
+		r := signed(t, "POST", url, body, id, text, nil)
+		r.Header.Set("Idempotency-Key", "1")
+		return r
+	}, "does not cover Idempotency-Key", 1},
+	{"TypeAdded", func(t *testing.T, _ *house) *http.Request {
+		r := signed(t, "POST", url, body, id, text, nil)
+		r.Header.Set("Content-Type", "application/octet-stream")
+		return r
+	}, "content-type", 0},
+	{"TypeOfNothingAdded", func(t *testing.T, _ *house) *http.Request {
+		r := signed(t, "GET", url, "", id, text, nil)
+		r.Header.Set("Content-Type", "application/octet-stream")
+		return r
+	}, "does not cover Content-Type", 1},
+	{"TypeChanged", func(t *testing.T, _ *house) *http.Request {
+		r := signedWith(t, "POST", url, body, http.Header{"Content-Type": {"application/octet-stream"}})
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}, "does not match", 1},
+	{"ContextChanged", func(t *testing.T, _ *house) *http.Request {
+		r := signedWith(t, "POST", url, body, http.Header{"Sealwright-Context": {"a"}})
+		r.Header.Set("Sealwright-Context", "b")
+		return r
+	}, "does not match", 1},
+	{"TenantTakenAway", func(t *testing.T, _ *house) *http.Request {
+		r := signedWith(t, "GET", url, "", http.Header{"Sealwright-Tenant": {"a"}})
+		r.Header.Del(api.TenantHeader)
+		return r
+	}, "sealwright-tenant", 0},
 	{"NoSignature", func(t *testing.T, _ *house) *http.Request {
 		r := signed(t, "GET", url, "", id, text, nil)
 		r.Header.Del("Signature")

@@ -22,7 +22,7 @@ func CredentialText(k api.Credential) string {
 }
 
 // signer sends signed requests.
-type signer struct{ without, with sealhttp.Transport } // a body
+type signer struct{ ring *keyring.Ring }
 
 // newSigner returns nil if the credential is a token.
 func newSigner(credential secret.Bytes) (*signer, error) {
@@ -34,21 +34,16 @@ func newSigner(credential secret.Bytes) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signer{}
-	for body, t := range map[bool]*sealhttp.Transport{false: &s.without, true: &s.with} {
-		scheme, err := catalogue.New("rfc9421", api.SignatureParams(body))
-		if err != nil {
-			return nil, err
-		}
-		t.Signer = &sealwright.Signer{Scheme: scheme, Ring: ring}
-	}
-	return s, nil
+	return &signer{ring}, nil
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return s.without.RoundTrip(r)
+	hasBody := r.Body != nil && r.Body != http.NoBody
+	scheme, err := catalogue.New("rfc9421", api.SignatureParams(hasBody, api.SignedHeaders(r.Header)...))
+	if err != nil {
+		return nil, err
 	}
-	return s.with.RoundTrip(r)
+	t := sealhttp.Transport{Signer: &sealwright.Signer{Scheme: scheme, Ring: s.ring}}
+	return t.RoundTrip(r)
 }
