@@ -2,19 +2,82 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/policy"
+	"github.com/sealwright/sealwright/server/internal/tenant"
 )
+
+// openPolicies opens the policies of all tenants.
+func openPolicies(ctx context.Context, db database, callers *tenant.Service, log *slog.Logger) (*policy.Service, error) {
+	o := policy.Options{Store: db, Alarm: func(err error) { log.Error("policy", "error", err.Error()) }}
+	for after := ""; ; {
+		page, next, err := callers.Tenants(system, after, tenant.MaxList)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page {
+			o.Tenants = append(o.Tenants, t.Name)
+		}
+		if after = next; after == "" {
+			return policy.Open(ctx, o)
+		}
+	}
+}
 
 // preparer decides, for all adapters, whether an operation may use the key that
 // it names, and which key that is: first access, then the policy of the tenant.
 type preparer struct {
-	keys *custody.Service
+	keys     *custody.Service
+	policies *policy.Service
+
+	// classes returns those that the data catalogue has for a resource. Its
+	// error is of kind [fault.Unavailable]. nil means that there is no catalogue.
+	classes func(resource string) ([]string, error)
 }
 
-// prepare is that of [rest.Options].
+// prepare is that of [rest.Options]. A caller needs no right to a key that the
+// policy chooses: the policy grants it.
 func (p *preparer) prepare(_ context.Context, r policy.Request) (*custody.Key, policy.Decision, error) {
 	key, err := p.keys.Find(r.Caller, r.Action, r.Key)
-	return key, policy.Decision{}, err
+	if err != nil || !p.policies.Active(r.Caller.Tenant) {
+		return key, policy.Decision{}, err
+	}
+	var classes []string
+	if p.classes != nil && r.Metadata != nil && r.Metadata.Resource != "" {
+		if classes, err = p.classes(r.Metadata.Resource); err != nil {
+			return nil, policy.Decision{}, err
+		}
+	}
+	d := p.policies.Decide(&r, key.Purpose, key.Algorithm.String(), classes)
+	if !d.Denied && d.Key != "" && d.Key != key.Name {
+		if key, err = p.other(r.Caller, &d); err != nil {
+			return nil, d, err
+		}
+	}
+	if !d.Denied {
+		d = d.CheckKey(key.Algorithm.String(), key.Algorithm.Size())
+	}
+	if d.Denied {
+		return nil, d, policy.Refused()
+	}
+	return key, d, nil
+}
+
+// other finds the key that d chooses. One that does not exist denies; the error
+// is of kind [fault.Unavailable] if that is not known, and does not name it.
+func (p *preparer) other(caller access.Caller, d *policy.Decision) (*custody.Key, error) {
+	key, err := p.keys.Get(caller.Tenant, d.Key)
+	switch fault.KindOf(err) {
+	case 0:
+		return key, nil
+	case fault.NotFound:
+		d.Denied, d.Reason = true, fmt.Sprintf("the key %q, which the policy chooses, does not exist", d.Key)
+		return nil, policy.Refused()
+	}
+	return nil, fault.New(fault.Unavailable, "the key that the policy chooses cannot be used now").Because(err)
 }

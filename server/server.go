@@ -150,6 +150,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
+	policies, err := openPolicies(ctx, db, callers, log)
+	if err != nil {
+		return err
+	}
 	seen, err := openJournal(c, callers, log)
 	if err != nil {
 		return err
@@ -181,12 +185,12 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
-	prepared := &preparer{keys: keys}
+	prepared := &preparer{keys: keys, policies: policies}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Tenants: callers, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record, Prepare: prepared.prepare,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
-		Notice:  notices(root.notice, nodes.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
+		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
 		Limiter: newLimiter(c.limits, shared, db),
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
@@ -196,7 +200,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply)
+	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply, policies.Apply)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ const (
 	RoleRead         Action = "role.read"
 	RoleSet          Action = "role.set"
 	RoleDelete       Action = "role.delete"
+	PolicyRead       Action = "policy.read" // also explains
+	PolicySet        Action = "policy.set"  // also back to an earlier version
+	PolicyDelete     Action = "policy.delete"
 )
 
 // The actions on the platform.
@@ -62,11 +65,12 @@ func (a Action) ofPlatform() bool {
 	return a == RootRead || a == RootRewrap || strings.HasPrefix(string(a), "tenant.")
 }
 
-// ofAccess reports whether an action could give its caller further rights. Such
-// actions are in no role that a tenant makes itself.
+// ofAccess reports whether an action could give its caller further rights, as a
+// policy does that lets other keys be used. Such actions are in no role that a
+// tenant makes itself.
 func (a Action) ofAccess() bool {
 	noun, _, _ := strings.Cut(string(a), ".")
-	return (noun == "caller" || noun == "credential" || noun == "role") && a != CallerRead && a != RoleRead
+	return (noun == "caller" || noun == "credential" || noun == "role" || noun == "policy") && a != CallerRead && a != RoleRead && a != PolicyRead
 }
 
 // Actions returns all actions in the order of this package.
@@ -76,6 +80,7 @@ func Actions() []Action {
 		KeyReveal, KeyExport, KeySign, KeyVerify, LeaseCreate, LeaseRead, LeaseRevoke, RequestDiagnose,
 		RecipientAdd, RecipientRead, RecipientRemove,
 		CallerCreate, CallerRead, CallerUpdate, CallerDelete, CredentialCreate, CredentialRevoke, RoleRead, RoleSet, RoleDelete,
+		PolicyRead, PolicySet, PolicyDelete,
 		RootRead, RootRewrap, TenantCreate, TenantRead, TenantUpdate,
 	}
 }

@@ -46,7 +46,7 @@ func builtIn(r Role) []Action {
 	case Verifier:
 		return []Action{KeyRead, KeyVerify}
 	case Auditor:
-		return []Action{KeyRead, LeaseRead, RecipientRead, CallerRead, RoleRead}
+		return []Action{KeyRead, LeaseRead, RecipientRead, CallerRead, RoleRead, PolicyRead}
 	case Diagnostician:
 		return []Action{KeyRead, RequestDiagnose}
 	}

@@ -19,6 +19,11 @@ import (
 // takes most of the time.
 const costLimit = 10_000
 
+// decisionCost bounds the work of all expressions of one decision together, in
+// the same units. Rules that would go beyond it are not asked: the operation is
+// denied. It is some tens of milliseconds.
+const decisionCost = 1_000_000
+
 // Set is a compiled policy. It never changes and may be used by many
 // goroutines. nil is a policy without rules.
 type Set struct {
@@ -29,7 +34,9 @@ type Set struct {
 // compiled is a rule with its expression.
 type compiled struct {
 	Rule
+	name string      // of the rule with that of its policy, if that has one
 	when cel.Program // nil means true
+	most uint64      // cost of when with any input; costLimit if it is counted
 }
 
 // Len returns the number of rules.
@@ -43,6 +50,12 @@ func (s *Set) Len() int {
 // Compile makes a set of rules. The error, of kind [fault.Invalid], has all
 // faults, each with the number and the ID of its rule.
 func Compile(rules []Rule) (*Set, error) {
+	return compile("", rules, func(int) string { return "" })
+}
+
+// compile makes the rules of a policy with this ID, empty for none. place
+// returns what stands in front of an error of the rule with this index.
+func compile(policy string, rules []Rule, place func(i int) string) (*Set, error) {
 	if len(rules) > MaxRules {
 		return nil, fault.New(fault.Invalid, "policy has %d rules, want at most %d", len(rules), MaxRules)
 	}
@@ -54,16 +67,19 @@ func Compile(rules []Rule) (*Set, error) {
 	var errs []error
 	seen := map[string]bool{}
 	for i, r := range rules {
-		c := &compiled{Rule: r}
+		c := &compiled{Rule: r, name: r.ID}
+		if policy != "" {
+			c.name = policy + "/" + r.ID
+		}
 		err := r.check()
 		if err == nil && seen[r.ID] {
 			err = errors.New("id: stands twice")
 		}
 		if err == nil && r.When != "" {
-			c.when, err = compileWhen(env, r.When)
+			err = c.compileWhen(env)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("rule %d %q: %w", i+1, r.ID, err))
+			errs = append(errs, fmt.Errorf("%srule %d %q: %w", place(i), i+1, cut(r.ID), err))
 		}
 		seen[r.ID] = true
 		s.rules = append(s.rules, c)
@@ -88,24 +104,27 @@ func environment() (*cel.Env, error) {
 	return cel.NewEnv(options...)
 }
 
-func compileWhen(env *cel.Env, text string) (cel.Program, error) {
-	ast, issues := env.Compile(text)
+func (c *compiled) compileWhen(env *cel.Env) error {
+	ast, issues := env.Compile(c.When)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("when: %w", err)
+		return fmt.Errorf("when: %w", err)
 	}
 	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("when: is of type %v, want bool", ast.OutputType())
+		return fmt.Errorf("when: is of type %v, want bool", ast.OutputType())
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if cost, err := env.EstimateCost(ast, sizes{}); err != nil || cost.Max > costLimit {
-		options = append(options, cel.CostLimit(costLimit))
+	cost, err := env.EstimateCost(ast, sizes{})
+	if c.most = cost.Max; err != nil || cost.Max > costLimit {
+		options, c.most = append(options, cel.CostLimit(costLimit)), costLimit
 	}
-	p, err := env.Program(ast, options...)
-	if err != nil {
-		return nil, fmt.Errorf("when: %w", err)
+	if c.when, err = env.Program(ast, options...); err != nil {
+		return fmt.Errorf("when: %w", err)
 	}
-	return p, nil
+	return nil
 }
+
+// cut bounds a text that somebody else chose, for an error.
+func cut(s string) string { return s[:min(len(s), 128)] }
 
 // sizes tells how large variables can be.
 type sizes struct{}

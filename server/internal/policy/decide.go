@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -16,7 +17,7 @@ func (s *Set) Decide(in *Input) Decision {
 	if s.Len() == 0 {
 		return Decision{}
 	}
-	return s.decide(in, nil)
+	return decideAll([]*Set{s}, in)
 }
 
 // Explain is Decide that also says what each rule did. Rules after one that
@@ -29,19 +30,38 @@ func (s *Set) Explain(in *Input) (Decision, []Outcome) {
 	for i, r := range s.rules {
 		outcomes[i].Rule = r.ID
 	}
-	return s.decide(in, outcomes), outcomes
+	e := evaluation{in: in, left: decisionCost}
+	return s.decide(Decision{}, &e, outcomes), outcomes
 }
 
-// decide notes in outcomes what happened, unless it is nil.
-func (s *Set) decide(in *Input, outcomes []Outcome) (d Decision) {
-	if in.tooLarge() {
+// decideAll is [Set.Decide] of several sets, as if their rules stood in one.
+func decideAll(sets []*Set, in *Input) (d Decision) {
+	e := evaluation{in: in, left: decisionCost}
+	for _, s := range sets {
+		if d = s.decide(d, &e, nil); d.Denied {
+			break
+		}
+	}
+	return d
+}
+
+// evaluation is the work for one decision.
+type evaluation struct {
+	in   *Input
+	vars interpreter.Activation // nil as long as no expression was asked
+	left uint64                 // cost
+}
+
+// decide adds to d what the rules demand, and notes in outcomes what happened,
+// unless it is nil.
+func (s *Set) decide(d Decision, e *evaluation, outcomes []Outcome) Decision {
+	if e.in.tooLarge() {
 		return Decision{Denied: true, Reason: "the metadata is larger than a policy looks at"}
 	}
 	var space [2][MaxRules/64 + 1]uint64
 	words := (len(s.rules) + 63) / 64
 	found := space[0][:words]
-	s.index.find(found, space[1][:words], in)
-	var vars interpreter.Activation
+	s.index.find(found, space[1][:words], e.in)
 	for w, word := range found {
 		for ; word != 0; word &= word - 1 {
 			i := w*64 + bits.TrailingZeros64(word)
@@ -51,10 +71,7 @@ func (s *Set) decide(in *Input, outcomes []Outcome) (d Decision) {
 			}
 			o.Matches = true
 			if r.when != nil {
-				if vars == nil {
-					vars = activation{in}
-				}
-				holds, err := r.holds(vars)
+				holds, err := r.holds(e)
 				if err != nil {
 					o.Error, o.Effect = err.Error(), "deny"
 					return d.deny(r, "the rule could not be evaluated: "+err.Error())
@@ -63,7 +80,7 @@ func (s *Set) decide(in *Input, outcomes []Outcome) (d Decision) {
 					continue
 				}
 			}
-			if d = r.apply(d, in, o); d.Denied {
+			if d = r.apply(d, e.in, o); d.Denied {
 				return d
 			}
 		}
@@ -72,11 +89,22 @@ func (s *Set) decide(in *Input, outcomes []Outcome) (d Decision) {
 }
 
 // holds evaluates the expression.
-func (r *compiled) holds(vars interpreter.Activation) (bool, error) {
-	out, _, err := r.when.Eval(vars) // panics are errors
+func (r *compiled) holds(e *evaluation) (bool, error) {
+	if e.vars == nil {
+		e.vars = activation{e.in}
+	}
+	out, details, err := r.when.Eval(e.vars) // panics are errors
 	if err != nil {
 		return false, err
 	}
+	cost := r.most
+	if details != nil && details.ActualCost() != nil {
+		cost = *details.ActualCost()
+	}
+	if cost > e.left {
+		return false, errors.New("the rules that match cost too much together")
+	}
+	e.left -= cost
 	holds, ok := out.Value().(bool)
 	if !ok {
 		return false, fmt.Errorf("got %T, want bool", out.Value())

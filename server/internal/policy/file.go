@@ -16,6 +16,8 @@ import (
 type File struct {
 	Rules []Rule `yaml:"rules"`
 	Tests []Test `yaml:"tests"`
+
+	lines []int // of the rules
 }
 
 // Test is one operation and what is to be decided about it.
@@ -23,7 +25,7 @@ type Test struct {
 	Name  string `yaml:"name"`
 	Input Input  `yaml:"input"`
 	// Strength is the size in bits of the tags of the key that will be used; 0
-	// means that no key is looked at.
+	// means that of the algorithm of the input, if the rules choose no other key.
 	Strength int  `yaml:"strength"`
 	Want     Want `yaml:"want"`
 }
@@ -51,7 +53,31 @@ func Parse(text []byte) (File, error) {
 	if err != nil && err != io.EOF {
 		return File{}, fault.New(fault.Invalid, "%s", goType.ReplaceAllString(err.Error(), ""))
 	}
+	f.lines = linesOfRules(text)
 	return f, nil
+}
+
+// linesOfRules returns the line of each rule of a file that was parsed.
+func linesOfRules(text []byte) (lines []int) {
+	var found struct {
+		Rules []yaml.Node `yaml:"rules"`
+	}
+	if yaml.Unmarshal(text, &found) == nil {
+		for _, n := range found.Rules {
+			lines = append(lines, n.Line)
+		}
+	}
+	return lines
+}
+
+// Compile is [Compile] of the rules of f, whose errors have lines.
+func (f File) Compile() (*Set, error) {
+	return compile("", f.Rules, func(i int) string {
+		if i >= len(f.lines) {
+			return ""
+		}
+		return fmt.Sprintf("line %d: ", f.lines[i])
+	})
 }
 
 // goType is what the decoder tells of types of this program.
@@ -71,8 +97,12 @@ func (f File) Run(s *Set) []string {
 
 func (t *Test) run(s *Set) string {
 	d := s.Decide(&t.Input)
-	if !d.Denied && t.Strength != 0 {
+	switch {
+	case d.Denied:
+	case t.Strength != 0:
 		d = d.CheckKey(t.Input.Algorithm, t.Strength/8)
+	default:
+		d = d.withAlgorithm(t.Input.Algorithm)
 	}
 	w := t.Want
 	switch {

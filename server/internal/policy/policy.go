@@ -13,6 +13,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/sealwright/sealwright/mac"
 )
 
 // Bounds of a policy.
@@ -107,7 +109,7 @@ func (in *Input) tooLarge() bool {
 			return true
 		}
 	}
-	return max(len(in.Caller), len(in.Key), len(in.Environment), len(in.Source), len(in.Target), len(in.Resource), len(in.Address)) > MaxText
+	return max(len(in.Caller), len(in.Key), len(in.Purpose), len(in.Environment), len(in.Source), len(in.Target), len(in.Resource), len(in.Address)) > MaxText
 }
 
 // field returns the value of a field of [Needs.Context], and whether there is
@@ -146,12 +148,27 @@ func cutLabel(name string) (string, bool) {
 // happen as it was asked for.
 type Decision struct {
 	Denied bool   `json:"denied"`
-	Rule   string `json:"rule,omitempty"`    // that denied
+	Rule   string `json:"rule,omitempty"`    // that denied, with its policy and a slash in front if that has an ID
 	Reason string `json:"reason,omitempty"`  // why, for the log
 	Key    string `json:"use_key,omitempty"` // to use in place of the one asked for; empty means that one
 	Audit  Level  `json:"audit,omitempty"`   // empty means the default
 
 	needs []demand
+}
+
+// Demand is what one rule demands of the key that is used.
+type Demand struct {
+	Rule  string
+	Needs Needs
+}
+
+// Demands returns what [Decision.CheckKey] checks.
+func (d Decision) Demands() []Demand {
+	var out []Demand
+	for _, n := range d.needs {
+		out = append(out, Demand{n.rule.name, *n.needs})
+	}
+	return out
 }
 
 // demand is what one rule demands of the key that is used.
@@ -174,8 +191,18 @@ func (d Decision) CheckKey(algorithm string, size int) Decision {
 	return d
 }
 
+// withAlgorithm is CheckKey for a key of which nothing else is known, if it is
+// the one that is used.
+func (d Decision) withAlgorithm(name string) Decision {
+	a, err := mac.Parse(name)
+	if err != nil || d.Denied || d.Key != "" {
+		return d
+	}
+	return d.CheckKey(a.String(), a.Size())
+}
+
 func (d Decision) deny(r *compiled, why string) Decision {
-	d.Denied, d.Rule, d.Reason = true, r.ID, cmp.Or(r.Reason, why)
+	d.Denied, d.Rule, d.Reason = true, r.name, cmp.Or(r.Reason, why)
 	if r.Reason != "" && why != "" {
 		d.Reason = r.Reason + ": " + why
 	}

@@ -67,6 +67,15 @@ var operationActions = map[string][]access.Action{
 	"roles.get":          {access.RoleRead},
 	"roles.set":          {access.RoleSet},
 	"roles.delete":       {access.RoleDelete},
+
+	"policies.create":   {access.PolicySet},
+	"policies.list":     {access.PolicyRead},
+	"policies.get":      {access.PolicyRead},
+	"policies.set":      {access.PolicySet},
+	"policies.delete":   {access.PolicyDelete},
+	"policies.versions": {access.PolicyRead},
+	"policies.rollback": {access.PolicySet},
+	"policies.explain":  {access.PolicyRead},
 }
 
 // undecided returns an error that names the operations without an action.

@@ -54,6 +54,7 @@ func (a *API) control() error {
 	a.callerOperations(skin)
 	a.credentialOperations(skin)
 	a.roleOperations(skin)
+	a.policyOperations(skin)
 	a.tokenOperations(skin)
 	describeMessages(skin.OpenAPI())
 	describeTenants(skin.OpenAPI())

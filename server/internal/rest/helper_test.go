@@ -22,6 +22,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
+	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/store/memory"
 	"github.com/sealwright/sealwright/server/internal/tenant"
@@ -93,9 +94,14 @@ func start(t *testing.T, edit func(*rest.Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	policies, err := policy.Open(context.Background(), policy.Options{Store: f.store})
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := rest.Options{
 		Keys:         keys,
 		Tenants:      tenants,
+		Policies:     policies,
 		Authenticate: bearer(func(s string) (access.Caller, bool) { return access.Administrator(), s == token }),
 		Schemes:      presets(),
 		Record: func(op rest.Operation) {

@@ -103,6 +103,8 @@ type Options struct {
 
 	Tenants *tenant.Service // must not be nil
 
+	Policies *policy.Service // must not be nil
+
 	// Prepare decides whether an operation may use the key that it names, and
 	// returns the key to use, which may be another one, with what the policy says.
 	// Errors are those of [custody.Service.Find]; the refusal of a policy is of

@@ -2,9 +2,14 @@ package telemetry
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sealwright/sealwright/api"
 )
 
 // line is one line of the log under construction, as the handlers of log/slog
@@ -58,6 +63,21 @@ func (l *line) str(name, value string) {
 func (l *line) num(name string, value int64) {
 	l.name(name)
 	l.buf = strconv.AppendInt(l.buf, value, 10)
+}
+
+// metadata writes what the caller said about a message.
+func (l *line) metadata(m *api.Metadata, labels bool) {
+	l.str("environment", m.Environment)
+	l.str("source", m.Source)
+	l.str("target", m.Target)
+	l.str("resource", m.Resource)
+	l.str("classes", strings.Join(m.Classes, ","))
+	if !labels {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Labels)) {
+		l.str("labels", name+"="+m.Labels[name])
+	}
 }
 
 // end completes the line.

@@ -78,6 +78,7 @@ func (r *Recorder) Record(op Operation) {
 	l.str("op", op.Name)
 	l.str("caller", op.Caller)
 	l.str("key", op.Key)
+	l.str("asked_key", op.Asked)
 	l.str("key_id", op.KeyID)
 	if op.Version != 0 {
 		l.num("version", int64(op.Version))
@@ -86,6 +87,12 @@ func (r *Recorder) Record(op Operation) {
 	l.str("scheme", op.Scheme)
 	l.str("outcome", op.Outcome)
 	l.str("reason", op.Reason)
+	l.str("rule", op.Rule)
+	l.str("why", op.Why)
+	l.str("audit", op.Audit)
+	if op.Metadata != nil {
+		l.metadata(op.Metadata, r.level <= slog.LevelDebug)
+	}
 	if op.Verdict != "" {
 		l.str("verdict", op.Verdict)
 		l.str("cause", op.Cause)
