@@ -206,6 +206,7 @@ type HTTPRequest struct {
 	Context string          `json:"context,omitempty" maxLength:"256" doc:"Use the key that is derived for this context."`
 	Params  json.RawMessage `json:"params,omitempty" doc:"Parameters of the scheme: an object of texts, numbers, booleans and lists of them."`
 	Now     json.RawMessage `json:"now,omitempty" doc:"The time of signing or verifying, as Unix seconds or in RFC 3339; by default the time of the server. It is about the message: which versions of the key count is decided by the clock of the server."`
+	Claim   bool            `json:"claim,omitempty" doc:"Of verify only: use the request up, by its nonce, or by its signature if the scheme has none. The same request is not valid again."`
 	Request Request         `json:"request"`
 
 	Metadata *Metadata `json:"metadata,omitempty" doc:"What the request is about, for the policy and the log."`
@@ -226,6 +227,7 @@ type RequestVerdict struct {
 	Valid     bool       `json:"valid"`
 	Reason    string     `json:"reason,omitempty" doc:"Why not, in a word."`
 	Detail    string     `json:"detail,omitempty" doc:"The reason with its place in the request."`
+	Replay    string     `json:"replay,omitempty" enum:"unchecked,fresh,replayed" doc:"Whether the request was used before: fresh and replayed if it was to be claimed, unchecked if it is valid and nobody looked."`
 	Scheme    string     `json:"scheme" example:"github"`
 	KeyID     string     `json:"key_id,omitempty" doc:"Of the key that matched; as claimed if none did."`
 	Version   int        `json:"version,omitempty" doc:"Of the key that matched."`
@@ -241,6 +243,16 @@ type RequestVerdict struct {
 	Rendering string     `json:"rendering,omitempty" doc:"Which alternative form of the signed bytes matched."`
 	Warnings  []string   `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of the scheme or the key."`
 }
+
+// Values of [RequestVerdict.Replay], and the reason of a verdict on a request
+// that was used before.
+const (
+	ReplayUnchecked = "unchecked"
+	ReplayFresh     = "fresh"
+	ReplayReplayed  = "replayed"
+
+	ReasonReplayed = "replayed"
+)
 
 // Diagnose is the body of POST /v1/doctor. With Rejection, what is left out is
 // that of the rejected request; without, Scheme and Request are needed.

@@ -202,6 +202,15 @@ func (g *Guard) Bar(t time.Time) {
 	raise(&g.barrier, at)
 }
 
+// BarredUntil returns the last instant that is barred, zero if nothing is.
+func (g *Guard) BarredUntil() time.Time {
+	at := g.barrier.Load()
+	if at == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMicro(at)
+}
+
 // Len returns the number of claims that are held. It is compared with
 // [Guard.Capacity] for an alarm before the guard is full.
 func (g *Guard) Len() int { return int(g.live.Load()) }

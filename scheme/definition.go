@@ -54,6 +54,14 @@ type Definition struct {
 	codes map[string]Constructor
 }
 
+// Increasing reports whether the nonce of d, in any of its variants, is a number
+// that is above all earlier ones of its key: then the highest one is remembered,
+// and not each of them.
+func (d *Definition) Increasing() bool {
+	increasing := func(f Format) bool { return f.Nonce != nil && f.Nonce.Mode == "increasing" }
+	return increasing(d.Format) || slices.ContainsFunc(d.Variants, func(v Variant) bool { return increasing(v.Format) })
+}
+
 // Param describes one parameter of a definition.
 type Param struct {
 	Doc      string   `json:"doc"`

@@ -208,7 +208,7 @@ func TestSealcurl(t *testing.T) {
 // TestCallersOnTwoNodes: a caller that one node makes, and a credential that it
 // revokes, are known to the other one without a restart.
 func TestCallersOnTwoNodes(t *testing.T) {
-	c := server.Config{Store: peer.StartPostgres(t).NewDatabase(t)}
+	c := server.Config{Store: peer.StartPostgres(t).NewDatabase(t), ConfigFile: eachAlone(t)}
 	first := servertest.StartConfig(t, c)
 	must[api.Key](t, first, "POST", "/v1/keys", `{"name":"a"}`)
 	copyRootKey(t, first.Data, &c)

@@ -84,7 +84,7 @@ func (g *group) add(t *testing.T, store string, env ...string) *process {
 
 func (g *group) addIn(t *testing.T, data, store string, env ...string) *process {
 	t.Helper()
-	p := spawn(t, data, append(env, "SEALWRIGHT_TEST_STORE="+store)...)
+	p := spawn(t, data, append([]string{"SEALWRIGHT_TEST_STORE=" + store, "SEALWRIGHT_TEST_CONFIG=" + eachAlone(t)}, env...)...)
 	p.data = data
 	t.Cleanup(func() { // an end by SIGTERM too is tested
 		if p.ProcessState != nil {

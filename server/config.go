@@ -54,6 +54,7 @@ type Config struct {
 	sources sourcesConfig
 	limits  limitsConfig
 	redis   redisConfig
+	replay  replayConfig
 	proxies []netip.Prefix
 	issuers []oidc.Config
 	tls     tlsfiles.Config // without Cert it is off
@@ -126,6 +127,7 @@ type File struct {
 	KMS     KMSFile      `yaml:"kms"`
 	Sources SourcesFile  `yaml:"sources"`
 	Redis   RedisFile    `yaml:"redis"`
+	Replay  ReplayFile   `yaml:"replay"`
 	OIDC    []IssuerFile `yaml:"oidc"`
 	TLS     TLSFile      `yaml:"tls"`
 }
@@ -180,6 +182,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.cluster = s.cluster(c.cluster, f.Cluster)
 	c.limits = s.limits(f.Limits)
 	c.redis = s.redis(f.Redis)
+	c.replay = s.replay(f.Replay, c.redis.url != "")
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
 	c.issuers = s.issuers(f.OIDC)

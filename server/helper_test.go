@@ -20,7 +20,8 @@ import (
 // TestMain is also the server process of tests that kill it, and of the
 // benchmark: with the variable set the test binary serves until it is killed.
 // Its value is a data folder, or bare for the handler that ours is compared
-// with. SEALWRIGHT_TEST_STORE is its store; SEALWRIGHT_TEST_HASTE makes it give
+// with. SEALWRIGHT_TEST_STORE is its store and
+// SEALWRIGHT_TEST_CONFIG its configuration file; SEALWRIGHT_TEST_HASTE makes it give
 // up a database that is away within seconds.
 func TestMain(m *testing.M) {
 	data := os.Getenv("SEALWRIGHT_TEST_SERVE")
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	if data == "bare" {
 		err = serveBare(ready)
 	} else {
-		c := server.Config{Listen: "127.0.0.1:0", Data: data, Store: os.Getenv("SEALWRIGHT_TEST_STORE"), Ready: ready}
+		c := server.Config{Listen: "127.0.0.1:0", Data: data, Store: os.Getenv("SEALWRIGHT_TEST_STORE"), ConfigFile: os.Getenv("SEALWRIGHT_TEST_CONFIG"), Ready: ready}
 		if os.Getenv("SEALWRIGHT_TEST_HASTE") != "" {
 			c = server.Hasten(c, hastyCurrent, hastyStale)
 		}

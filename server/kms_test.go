@@ -284,12 +284,15 @@ func TestKMSAway(t *testing.T) {
 		t.Fatalf("readyz: got %q, want %q", body, want)
 	}
 	readyz("")
+	must[api.Tenant](t, s, "POST", "/v1/tenants", `{"name":"other"}`)
 	k.setAway(true)
 	readyz("the key service transit has been away since 20")
 	if _, _, body := s.Do(t, "GET", "/readyz", ""); !strings.Contains(body, ", keys in memory are used until 20") {
 		t.Errorf("readyz: got %q, want until when", body)
 	}
-	if status, _, body := s.Do(t, "POST", "/v1/keys", `{"name":"a"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "the key service transit has been away since 20") {
+	header := bearer(string(s.Token.Expose()))
+	header.Set(api.TenantHeader, "other")
+	if status, body := request(t, "POST", s.URL+"/v1/keys", `{"name":"a"}`, header); status != http.StatusServiceUnavailable || !strings.Contains(body, "the key service transit has been away since 20") {
 		t.Errorf("first key of a tenant: got %d %s, want 503 with the key service", status, body)
 	}
 	status := must[api.RootKeys](t, s, "GET", "/v1/kms", "")

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,7 +17,9 @@ import (
 
 	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/limit"
+	"github.com/sealwright/sealwright/server/internal/overload"
 	"github.com/sealwright/sealwright/server/internal/store"
+	"github.com/sealwright/sealwright/server/internal/telemetry"
 )
 
 // LimitsFile bounds what one request, one address and all together may ask for.
@@ -147,6 +151,20 @@ func newLimiter(c limitsConfig, shared *redis.Client, db database) *limit.Limite
 	l := limit.NewLimiter(counter)
 	l.Replace(c.rules)
 	return l
+}
+
+// limitConnections returns l with the limit of new connections, if there is one.
+func limitConnections(c limitsConfig, l net.Listener, log *slog.Logger, recorder *telemetry.Recorder) net.Listener {
+	if c.connections == 0 {
+		return l
+	}
+	limited := overload.LimitConnections(l, c.connections, false, log)
+	measureRefused(recorder, "sealwright_connections_refused_total", "Connections that were refused because one address opened too many.", limited.Refused)
+	return limited
+}
+
+func measureRefused(recorder *telemetry.Recorder, name, help string, refused func() int64) {
+	recorder.Total(telemetry.Metric{Name: name, Help: help}, func() float64 { return float64(refused()) })
 }
 
 // countEvery is for how long a count of the nodes is used.

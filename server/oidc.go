@@ -14,7 +14,6 @@ import (
 	"github.com/sealwright/sealwright/replay"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/authn"
-	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
@@ -127,7 +126,7 @@ type tokens struct {
 
 // openTokens opens the exchange, if there are issuers. Redis remembers what was
 // exchanged if there is one, else this node.
-func openTokens(ctx context.Context, c Config, db database, keys *custody.Service, callers *tenant.Service, nodes cluster, shared *redis.Client, log *slog.Logger) (*tokens, error) {
+func openTokens(ctx context.Context, c Config, db database, keys *custody.Service, callers *tenant.Service, nodes cluster, used *guard, log *slog.Logger) (*tokens, error) {
 	if len(c.issuers) == 0 {
 		return &tokens{}, nil
 	}
@@ -143,31 +142,23 @@ func openTokens(ctx context.Context, c Config, db database, keys *custody.Servic
 	if err != nil {
 		return nil, err
 	}
-	secret, err := sharedSecret(ctx, db, keys, "tokens")
-	if err != nil {
-		return nil, err
-	}
-	key, err := replay.NewKey(secret)
-	if err != nil {
-		return nil, err
-	}
 	t := &tokens{log: log}
-	var claims gate.Claims = shared
-	if shared == nil {
+	var claims gate.Claims = used.shared
+	if used.shared == nil {
 		if t.seen, err = journal.Open(journal.Options{
-			Dir: filepath.Join(c.Data, replayTokens), Mode: journal.Sync, First: passes.First(),
+			Dir: filepath.Join(c.Data, replayTokens), Mode: journal.Sync, Key: used.gate.Key, First: passes.First(),
 			Guard: replay.Options{Past: rememberFor, Future: oidc.Skew, Capacity: 1 << 20},
-			Alarm: func(err error) { log.Warn("journal of exchanged tokens", "error", err.Error()) },
+			Alarm: used.alarm("journal of exchanged tokens"),
 		}); err != nil {
 			return nil, err
 		}
 		claims = t.seen
 	}
-	g := &gate.Gate{Key: key, Claims: claims}
+	g := &gate.Gate{Key: used.gate.Key, Claims: claims}
 	t.exchange = &pass.Exchange{Passes: passes, Verify: issuers.Verify, Once: func(ctx context.Context, now time.Time, p pass.Proof) error {
-		return exchangedOnce(g.Check(ctx, now, gate.Rule{Profile: "oidc", Past: rememberFor}, gate.Message{
+		return exchangedOnce(used.counted(g.Check(ctx, now, gate.Rule{Profile: "oidc", Past: rememberFor}, gate.Message{
 			KeyID: p.IssuerURL, Nonce: p.TokenID, At: p.IssuedAt,
-		}))
+		})))
 	}}
 	return t, nil
 }

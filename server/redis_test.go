@@ -77,6 +77,10 @@ func configFile(t *testing.T, text string) string {
 	return file
 }
 
+// eachAlone returns a configuration file with which several nodes without Redis
+// start.
+func eachAlone(t *testing.T) string { return configFile(t, "replay:\n  scope: node\n") }
+
 // checkConfig checks that a configuration is refused with want, or not if that
 // is empty.
 func checkConfig(t *testing.T, text, want string) {

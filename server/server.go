@@ -52,6 +52,7 @@ var system = access.System(access.DefaultTenant)
 // database is what the server needs of its store.
 type database interface {
 	custody.Store
+	gate.Nonces
 	Close() error
 }
 
@@ -154,7 +155,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	seen, err := openJournal(c, callers, log)
+	seen, err := openGuard(ctx, c, db, keys, nodes, recorder)
 	if err != nil {
 		return err
 	}
@@ -163,22 +164,12 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	if err != nil {
 		return err
 	}
-	shared, err := openRedis(ctx, c.redis, seen, log)
-	if err != nil {
-		return err
-	}
-	unwatch := watchRedis(ctx, shared)
-	defer func() { err = errors.Join(err, unwatch()) }()
-	var claims gate.Claims = seen
-	if shared != nil {
-		claims = shared
-	}
-	tokens, err := openTokens(ctx, c, db, keys, callers, nodes, shared, log)
+	tokens, err := openTokens(ctx, c, db, keys, callers, nodes, seen, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tokens.Close()) }()
-	who, err := authenticator(callers, token, &once{db: db, keys: keys, claims: claims}, tokens.kinds()...)
+	who, err := authenticator(callers, token, seen, tokens.kinds()...)
 	if err != nil {
 		return err
 	}
@@ -188,10 +179,10 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	prepared := &preparer{keys: keys, policies: policies}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
-		Record: recorder.Record, Prepare: prepared.prepare,
+		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
-		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, shared.Notice),
-		Limiter: newLimiter(c.limits, shared, db),
+		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
+		Limiter: newLimiter(c.limits, seen.shared, db),
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
@@ -205,15 +196,18 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 		return err
 	}
 	defer leave()
+	if err := seen.alone(ctx, db, nodes); err != nil {
+		return err
+	}
 	defer root.follow(ctx, log)()
 	defer rotator.start(ctx)()
 	defer keepKeys(ctx, keys, log)()
 	defer tokens.start(ctx)()
 	defer c.secure.follow(ctx, log)()
-	if rate := c.limits.connections; rate > 0 {
-		l = overload.LimitConnections(l, rate, false, log)
-	}
-	return listen(ctx, c, l, authn.Trust(c.proxies, overload.NewShedder(api, c.limits.concurrency, c.limits.queue)), log, &ready, created)
+	shedder := overload.NewShedder(api, c.limits.concurrency, c.limits.queue)
+	l = limitConnections(c.limits, l, log, recorder)
+	measureRefused(recorder, "sealwright_requests_shed_total", "Requests that were refused because too many waited.", shedder.Refused)
+	return listen(ctx, c, l, authn.Trust(c.proxies, shedder), log, &ready, created)
 }
 
 // listen answers requests until ctx ends.

@@ -33,15 +33,24 @@ type sharedDoc struct {
 // sharedSecret returns a random secret of this name that all nodes of a store
 // have: the first one makes it.
 func sharedSecret(ctx context.Context, st sharedStore, keys *custody.Service, name string) (secret.Bytes, error) {
-	s, err := loadShared(ctx, st, keys, name)
+	s, _, err := firstShared(ctx, st, keys, name)
+	return s, err
+}
+
+// firstShared is sharedSecret that also says whether this call has made it, so
+// that nobody can have used it before.
+func firstShared(ctx context.Context, st sharedStore, keys *custody.Service, name string) (s secret.Bytes, first bool, err error) {
+	s, err = loadShared(ctx, st, keys, name)
 	if fault.KindOf(err) != fault.NotFound {
-		return s, err
+		return s, false, err
 	}
 	err = makeShared(ctx, st, keys, name)
 	if err != nil && fault.KindOf(err) != fault.Conflict { // then another node was faster
-		return secret.Bytes{}, err
+		return secret.Bytes{}, false, err
 	}
-	return loadShared(ctx, st, keys, name)
+	first = err == nil
+	s, err = loadShared(ctx, st, keys, name)
+	return s, first, err
 }
 
 func loadShared(ctx context.Context, st sharedStore, keys *custody.Service, name string) (secret.Bytes, error) {

@@ -237,6 +237,9 @@ func (j *Journal) Len() int { return j.guard.Len() }
 // Capacity is that of the guard.
 func (j *Journal) Capacity() int { return j.guard.Capacity() }
 
+// BarredUntil is that of the guard.
+func (j *Journal) BarredUntil() time.Time { return j.guard.BarredUntil() }
+
 // Close waits for claims under way, writes what is not yet written, and then
 // says in the state that all of it is there, so that the next start needs no
 // barrier. Afterwards every claim is an error of kind [fault.Unavailable]. It

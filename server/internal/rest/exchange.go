@@ -158,6 +158,7 @@ func (a *API) fail(x *exchange, err error) {
 	}
 	x.op.Status = p.Status
 	p.RequestID = x.op.RequestID
+	tryLater(x.w.Header(), err)
 	writeProblem(x.w, p)
 }
 

@@ -150,6 +150,9 @@ func readMessage(r *api.Request) (sealwright.Message, error) {
 }
 
 func (a *API) signRequest(ctx context.Context, in *requestInput) (*struct{ Body api.SignedRequest }, error) {
+	if in.Body.Claim {
+		return nil, problemOf(invalid("body.claim", "only a message that is verified can be claimed"))
+	}
 	w, err := a.read(ctx, &in.Body, access.KeySign)
 	if err != nil {
 		return nil, err
@@ -178,6 +181,9 @@ type rawVerdict struct{ json.RawMessage }
 func (rawVerdict) Schema(r huma.Registry) *huma.Schema { return schemaOf[api.RequestVerdict](r) }
 
 func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Body rawVerdict }, error) {
+	if err := checkClaim(&in.Body); err != nil {
+		return nil, err
+	}
 	w, err := a.read(ctx, &in.Body, access.KeyVerify)
 	if err != nil {
 		return nil, err
@@ -194,6 +200,11 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 		}
 	}
 	x := exchangeOf(ctx)
+	v, replayed, err := a.claim(ctx, &in.Body, w, v)
+	if err != nil {
+		tryLater(x.w.Header(), err)
+		return nil, a.fails(ctx, err)
+	}
 	x.op.Outcome, x.op.Reason, x.op.Version = "valid", string(v.Reason), v.Version
 	if !v.Valid {
 		x.op.Outcome = "invalid"
@@ -210,6 +221,9 @@ func (a *API) verifyRequest(ctx context.Context, in *requestInput) (*struct{ Bod
 		x.op.KeyID = loggable(v.KeyID)
 		w.key.Used(v.Version)
 		head = append(appendStanding(head, w.key, v.Version), ',')
+	}
+	if replayed != "" {
+		head = append(append(append(head, `"replay":"`...), replayed...), `",`...)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

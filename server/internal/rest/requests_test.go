@@ -40,7 +40,7 @@ func TestVerifyRequest(t *testing.T) {
 	a := f.must(t, "POST", "/v1/requests/verify", github("", githubTag, githubBody))
 	got := decode[api.RequestVerdict](t, a)
 	want := api.RequestVerdict{
-		Key: "hook", Valid: true, Scheme: "github", KeyID: "hook", Version: 1, State: "active", Algorithm: "hmac-sha256",
+		Key: "hook", Valid: true, Replay: "unchecked", Scheme: "github", KeyID: "hook", Version: 1, State: "active", Algorithm: "hmac-sha256",
 		Covers: api.Coverage{Body: true}, Warnings: got.Warnings,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -27,6 +27,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
 	"github.com/sealwright/sealwright/server/internal/policy"
@@ -112,6 +113,11 @@ type Options struct {
 	// means that access alone decides.
 	Prepare func(context.Context, policy.Request) (*custody.Key, policy.Decision, error)
 
+	// Claim uses up a message whose tag was verified, as [gate.Gate.Check] does,
+	// under a rule that lacks the times. nil means that nothing is remembered, so
+	// that every claim is refused.
+	Claim func(ctx context.Context, now time.Time, r gate.Rule, m gate.Message) error
+
 	// Schemes are the presets and those of the operator, by ID. They must not
 	// change.
 	Schemes map[string]*scheme.Definition
@@ -174,6 +180,9 @@ func New(o Options) (*API, error) {
 	}
 	if o.Root == nil {
 		o.Root = noRootKeys{}
+	}
+	if o.Claim == nil {
+		o.Claim = noClaims
 	}
 	if o.Diagnose == nil {
 		o.Diagnose = doctor.Diagnose

@@ -111,3 +111,39 @@ func (m *metrics) record(op *Operation) {
 func (r *Recorder) Metrics() http.Handler {
 	return promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
 }
+
+// Metric names a series of the server. Its labels are pairs of a name and a
+// value that stand in the program.
+type Metric struct {
+	Name, Help string
+	Labels     map[string]string
+}
+
+// Gauge adds a metric whose value is what value returns when it is asked for, by
+// many goroutines. Two with the same name and labels are a defect: it panics.
+func (r *Recorder) Gauge(m Metric, value func() float64) {
+	r.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, value))
+}
+
+// Total is [Recorder.Gauge] of a value that only grows.
+func (r *Recorder) Total(m Metric, value func() float64) {
+	r.metrics.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, value))
+}
+
+// Counts adds a metric with a label of which all values are listed. The function
+// that it returns counts one of them; another value counts as other.
+func (r *Recorder) Counts(m Metric, label string, values ...string) (count func(value string)) {
+	all := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, []string{label})
+	r.metrics.registry.MustRegister(all)
+	series := map[string]prometheus.Counter{}
+	for _, v := range append(values, other) {
+		series[v] = all.WithLabelValues(v)
+	}
+	return func(value string) {
+		c, ok := series[value]
+		if !ok {
+			c = series[other]
+		}
+		c.Inc()
+	}
+}

@@ -80,6 +80,10 @@ func (e *epoch) bars(now time.Time, keep time.Duration, at time.Time) bool {
 	return !at.After(e.barrier)
 }
 
+// BarredUntil returns the last instant of which messages are refused because
+// Redis may have forgotten them.
+func (c *Client) BarredUntil() time.Time { return c.epoch.Load().barrier }
+
 // answers are those to one claim.
 type answers struct {
 	set    error // nil if the claim is new, redis.Nil if it was there
