@@ -228,8 +228,14 @@ func TestClock(t *testing.T) {
 func TestBar(t *testing.T) {
 	g := guard(t, window(time.Minute, 10*time.Second))
 	want(t, "before", g.Claim(t0, t0, 1, 0), replay.Fresh)
+	if got := g.BarredUntil(); !got.IsZero() {
+		t.Errorf("BarredUntil: got %v, want zero", got)
+	}
 	g.Bar(t0.Add(time.Second + 1))
 	g.Bar(t0) // does not lift it
+	if got := g.BarredUntil(); !got.Equal(t0.Add(time.Second + time.Microsecond)) {
+		t.Errorf("BarredUntil: got %v", got)
+	}
 	want(t, "barred, known", g.Claim(t0, t0, 1, 0), replay.Barred)
 	want(t, "at the bar", g.Claim(t0, t0.Add(time.Second+1), 2, 0), replay.Barred)
 	want(t, "above", g.Claim(t0, t0.Add(time.Second+2*time.Microsecond), 2, 0), replay.Fresh)
