@@ -154,11 +154,11 @@ func newLimiter(c limitsConfig, shared *redis.Client, db database) *limit.Limite
 }
 
 // limitConnections returns l with the limit of new connections, if there is one.
-func limitConnections(c limitsConfig, l net.Listener, log *slog.Logger, recorder *telemetry.Recorder) net.Listener {
+func limitConnections(c limitsConfig, l net.Listener, tls bool, log *slog.Logger, recorder *telemetry.Recorder) net.Listener {
 	if c.connections == 0 {
 		return l
 	}
-	limited := overload.LimitConnections(l, c.connections, false, log)
+	limited := overload.LimitConnections(l, c.connections, tls, log)
 	measureRefused(recorder, "sealwright_connections_refused_total", "Connections that were refused because one address opened too many.", limited.Refused)
 	return limited
 }

@@ -205,7 +205,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	defer tokens.start(ctx)()
 	defer c.secure.follow(ctx, log)()
 	shedder := overload.NewShedder(api, c.limits.concurrency, c.limits.queue)
-	l = limitConnections(c.limits, l, log, recorder)
+	l = limitConnections(c.limits, l, c.secure.files != nil, log, recorder)
 	measureRefused(recorder, "sealwright_requests_shed_total", "Requests that were refused because too many waited.", shedder.Refused)
 	return listen(ctx, c, l, authn.Trust(c.proxies, shedder), log, &ready, created)
 }
