@@ -58,7 +58,7 @@ func ofServer(commands func(keys.Tools) *cobra.Command) *cobra.Command {
 			}
 			return base64.StdEncoding.EncodeToString(s.Expose()), nil
 		},
-		PrintJSON: printJSON, NoArgs: noArgs, OneName: oneName,
+		PrintJSON: printJSON, NotValid: errNotValid, NoArgs: noArgs, OneName: oneName,
 	})
 	flags.add(cmd)
 	return cmd

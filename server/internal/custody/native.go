@@ -95,7 +95,7 @@ func (d *devices) find(provider string) (kms.Device, error) {
 	case provider == "":
 		return device, fault.New(fault.Invalid, "native.provider: want one of %s", strings.Join(names, ", "))
 	default:
-		return device, fault.New(fault.Invalid, "native.provider: got %d bytes, want one of %s", len(provider), strings.Join(names, ", "))
+		return device, fault.New(fault.Invalid, "native.provider: the configuration has no section for this one, want one of %s", strings.Join(names, ", "))
 	}
 }
 

@@ -31,6 +31,7 @@ type Tools struct {
 	// tells stderr what it changed.
 	Secret    func(name string, stderr io.Writer) (string, error)
 	PrintJSON func(w io.Writer, v any) error
+	NotValid  error // of a command that has said itself that something is not valid
 	NoArgs    cobra.PositionalArgs
 	OneName   cobra.PositionalArgs // exactly one argument, a name
 }

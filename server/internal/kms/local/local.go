@@ -134,7 +134,7 @@ func parse(text []byte) ([]rootKey, error) {
 func parseKey(line []byte) (rootKey, error) {
 	raw, err := base64.StdEncoding.Strict().AppendDecode(nil, line)
 	if err != nil {
-		return rootKey{}, fmt.Errorf("not a root key in padded base64")
+		return rootKey{}, fmt.Errorf("not a root key in padded base64, such as openssl rand -base64 %d makes", KeySize)
 	}
 	defer clear(raw)
 	if len(raw) != KeySize {
