@@ -125,6 +125,24 @@ func TestTooCostlyDenies(t *testing.T) {
 	}
 }
 
+// TestTooCostlyTogetherDenies has rules none of which is too costly alone.
+func TestTooCostlyTogetherDenies(t *testing.T) {
+	rules := make([]policy.Rule, policy.MaxRules)
+	for i := range rules {
+		rules[i] = policy.Rule{ID: fmt.Sprint(i), When: `classes.all(a, classes.all(b, a != "x" || b != "y"))`, Audit: policy.Durable}
+	}
+	in := policy.Input{}
+	for i := range 30 {
+		in.Classes = append(in.Classes, fmt.Sprint(i))
+	}
+	if d := compile(t, rules[:10]...).Decide(&in); d.Denied {
+		t.Errorf("Decide by 10 rules: got %+v, want it allowed", d)
+	}
+	if d := compile(t, rules...).Decide(&in); !d.Denied || !strings.Contains(d.Reason, "cost too much together") {
+		t.Errorf("Decide by %d rules: got %+v, want it denied for its cost", len(rules), d)
+	}
+}
+
 func TestCheckKey(t *testing.T) {
 	s := compile(t,
 		policy.Rule{ID: "strong", Match: policy.Match{Classes: []string{"financial"}}, Needs: policy.Needs{MinStrength: 512}},
@@ -308,6 +326,25 @@ tests:
 		if _, err := policy.Parse([]byte(text)); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("Parse %q: got %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestFileHasLines names the line of a rule that does not compile, and checks the
+// key of a test by the algorithm of its input.
+func TestFileHasLines(t *testing.T) {
+	f, err := policy.Parse([]byte("rules:\n  - {id: a, deny: true}\n\n  - id: b\n    when: key ==\n    deny: true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Compile(); fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(fault.Public(err), `line 4: rule 2 "b": when: `) {
+		t.Errorf("Compile: got %v", err)
+	}
+	f, err = policy.Parse([]byte("rules: [{id: strong, require: {min_strength: 512}}]\ntests: [{input: {algorithm: hmac-sha256}, want: {denied: true, rule: strong}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := f.Run(compile(t, f.Rules...)); len(failed) > 0 {
+		t.Errorf("Run: got %q", failed)
 	}
 }
 

@@ -272,5 +272,5 @@ func (s *Service) Notice() string {
 	if troubled == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d policies cannot be used by this version, and %d tenants are denied everything for it; see the log", troubled, denied)
+	return fmt.Sprintf("policies that this version cannot use: %d, tenants that are denied everything for it: %d; see the log", troubled, denied)
 }
