@@ -243,13 +243,30 @@ func (s *Stream) Write(part []byte) (int, error) {
 	return len(part), nil
 }
 
-// Sign appends the tag of the message to dst, like [Key.Make].
+// latest returns the key as it is now: while a message comes in, which can take
+// hours, the key may be deleted and its versions revoked.
+func (s *Stream) latest() (*Key, error) {
+	if s.key.home == nil {
+		return s.key, nil
+	}
+	return s.key.home.Get(s.key.Tenant, s.key.Name)
+}
+
+// Sign appends the tag of the message to dst, like [Key.Make]. The error is of
+// kind [fault.NotFound] also if the key or its version ended meanwhile.
 func (s *Stream) Sign(ctx context.Context, dst []byte) (tag []byte, version int, err error) {
+	k, err := s.latest()
+	if err != nil {
+		return nil, 0, err
+	}
 	if s.digest != nil {
-		tag, version, err = s.key.SignNative(ctx, [sha256.Size]byte(s.digest.Sum(nil)))
+		tag, version, err = k.SignNative(ctx, [sha256.Size]byte(s.digest.Sum(nil)))
 		return append(dst, tag...), version, err
 	}
 	c := s.candidates[0]
+	if _, err := k.MAC(c.version); err != nil {
+		return nil, 0, err
+	}
 	if tag, err = c.state.Sum(dst); err != nil {
 		return nil, 0, err
 	}
@@ -257,10 +274,15 @@ func (s *Stream) Sign(ctx context.Context, dst []byte) (tag []byte, version int,
 	return tag, c.version, nil
 }
 
-// Check says whether the message is valid, like [Key.Check].
+// Check says whether the message is valid, like [Key.Check], by what the key is
+// at the end of the message. The error is that of [Service.Get] if it ended.
 func (s *Stream) Check(ctx context.Context) (Verdict, error) {
+	k, err := s.latest()
+	if err != nil {
+		return Verdict{}, err
+	}
 	if s.digest != nil {
-		return s.key.checkDigest(ctx, s.claim, [sha256.Size]byte(s.digest.Sum(nil)))
+		return k.checkDigest(ctx, s.claim, [sha256.Size]byte(s.digest.Sum(nil)))
 	}
 	tag := s.claim.Tag
 	if tag == nil {
@@ -280,6 +302,15 @@ func (s *Stream) Check(ctx context.Context) (Verdict, error) {
 	case s.refused != nil:
 		return Refused(s.claim.Signature.Version, s.refused), nil
 	case v.Valid:
+		_, err := k.MAC(v.Version)
+		switch {
+		case errors.Is(err, ErrRevoked):
+			return k.revokedVerdict(v.Version), nil
+		case fault.KindOf(err) == fault.NotFound:
+			return Refused(v.Version, unknown(err)), nil
+		case err != nil:
+			return Verdict{}, err
+		}
 		s.key.Used(v.Version)
 	case s.claim.Tag != nil && v.Reason == sealwright.ReasonMismatch:
 		return v, s.key.Unsure()

@@ -33,6 +33,7 @@ type Key struct {
 
 	now     func() time.Time
 	current func() bool   // as in [Options.Current]
+	home    *Service      // that shows the key; nil for one that cannot be read
 	seq     int64         // of the commit of this process that made it; 0 if it was loaded
 	unread  error         // why the key cannot be used: what is stored could not be read
 	due     time.Time     // when something is to be done to it; zero means never

@@ -91,7 +91,7 @@ func (s *Service) openKey(d *dataKey, r store.Record) (*Key, error) {
 	k := &Key{
 		Tenant: r.Tenant, Name: r.Name, ID: doc.KeyID, Algorithm: algorithm, Exportable: doc.Exportable,
 		CreatedAt: doc.CreatedAt, Deleted: !doc.DeletedAt.IsZero(), ETagVersion: r.Version, Signing: doc.Signing,
-		now: s.now, current: s.current,
+		now: s.now, current: s.current, home: s,
 	}
 	k.Purpose, k.Schedule, k.Source = doc.Purpose, doc.Schedule, s.sourceOf(doc.Source, r.Tenant, r.Name)
 	if !k.Deleted {
