@@ -178,7 +178,7 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	prepared := &preparer{keys: keys, policies: policies}
 	api, err := rest.New(rest.Options{
-		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Again: callers.Again, Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),

@@ -26,6 +26,10 @@ type Caller struct {
 	ID     string // stands in the log and in entries
 	Tenant string // in which it acts; empty is nowhere
 	rights *Rights
+
+	// Credential is the ID of the credential that proved who it is; empty if
+	// none did. Nothing is decided by it.
+	Credential string
 }
 
 // NewCaller returns the caller with this ID in a tenant. Without rights it may

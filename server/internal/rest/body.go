@@ -40,6 +40,11 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		_ = control.SetReadDeadline(now.Add(b.progress)) // where it is not supported the server's deadline stays
 		_ = control.SetWriteDeadline(now.Add(2 * b.progress))
 	}
+	if err == io.EOF && b.step > progressStep {
+		if err := b.a.again(b.x); err != nil {
+			return n, err
+		}
+	}
 	if err == nil || err == io.EOF {
 		return n, err
 	}
@@ -47,6 +52,20 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return n, b.a.unknown(b.x, err)
 	}
 	return n, readProblem(err)
+}
+
+// again finds out once more who calls: a long body can take hours, in which the
+// caller may have lost its rights.
+func (a *API) again(x *exchange) error {
+	if a.o.Again == nil {
+		return nil
+	}
+	caller, err := a.o.Again(x.caller)
+	if err != nil {
+		return a.unknown(x, err)
+	}
+	x.caller = caller
+	return nil
 }
 
 // readProblem says why a body could not be read to its end.

@@ -102,6 +102,10 @@ type Options struct {
 	// issuers.
 	Exchange func(r *http.Request, token string) (api.AccessToken, error)
 
+	// Again returns a caller as it is now, when its body has taken long. Errors
+	// are those of Authenticate. nil means that it stays as it was.
+	Again func(access.Caller) (access.Caller, error)
+
 	Tenants *tenant.Service // must not be nil
 
 	Policies *policy.Service // must not be nil

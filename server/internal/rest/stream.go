@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealwright/sealwright"
 	"github.com/sealwright/sealwright/canon"
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 )
 
@@ -30,7 +31,7 @@ func (a *API) signStream(x *exchange, u use) error {
 	}
 	defer s.Close()
 	_, _ = s.Write(u.prefix)
-	if err := a.stream(x, s); err != nil {
+	if err := a.stream(x, access.KeySign, s); err != nil {
 		return err
 	}
 	a.bind(x, u.key)
@@ -64,7 +65,7 @@ func (a *API) verifyStream(x *exchange, u use) error {
 	}
 	defer s.Close()
 	_, _ = s.Write(u.prefix)
-	if err := a.stream(x, s); err != nil {
+	if err := a.stream(x, access.KeyVerify, s); err != nil {
 		return err
 	}
 	a.bind(x, u.key)
@@ -134,8 +135,9 @@ func streamEncoding(r *http.Request) (canon.Encoding, error) {
 }
 
 // stream writes the body to w, which takes everything. A body that does not arrive in
-// full is an error: half a message is never signed.
-func (a *API) stream(x *exchange, w io.Writer) error {
+// full is an error: half a message is never signed. At its end it is decided
+// once more whether the caller may do action.
+func (a *API) stream(x *exchange, action access.Action, w io.Writer) error {
 	if cap(x.content) < maxKept {
 		x.content = make([]byte, maxKept)
 	}
@@ -148,7 +150,7 @@ func (a *API) stream(x *exchange, w io.Writer) error {
 			x.op.Bytes = in.read
 			x.content = buf
 			if err == io.EOF {
-				return nil
+				_, err = a.o.Keys.Find(x.caller, action, x.r.PathValue("name"))
 			}
 			return err
 		}

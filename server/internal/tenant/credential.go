@@ -341,7 +341,34 @@ func (s *Service) good(id string, kind Kind) (*Credential, access.Caller, error)
 	if err != nil {
 		return nil, access.Caller{}, err
 	}
-	return k, c.identity(), nil
+	caller := c.identity()
+	caller.Credential = k.ID
+	return k, caller, nil
+}
+
+// Again returns a caller as it is now, to whom the service has once returned it:
+// while a request goes on, its credential may be revoked, and the caller be
+// disabled or may do less. Errors are those of [Service.ByToken]. Callers that
+// are in no store stay as they are.
+func (s *Service) Again(caller access.Caller) (access.Caller, error) {
+	if slices.Contains(reserved, caller.ID) {
+		return caller, nil
+	}
+	var now access.Caller
+	var err error
+	if k := s.snapshot().credentials[caller.Credential]; k != nil {
+		_, now, err = s.good(k.ID, k.Kind)
+	} else if caller.Credential != "" {
+		err = refusal("credential %q is gone", caller.Credential)
+	} else if strings.HasPrefix(caller.ID, access.OperatorPrefix) {
+		now, err = s.ByID("", caller.ID)
+	} else {
+		now, err = s.ByID(caller.Tenant, caller.ID)
+	}
+	if err == nil && now.Tenant != caller.Tenant { // an operator in another tenant
+		now, err = now.In(caller.Tenant)
+	}
+	return now, err
 }
 
 // ByID returns the caller with this ID of a tenant, none for operators, to whom
