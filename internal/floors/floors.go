@@ -100,6 +100,7 @@ func House() Rules {
 			"server":                            "prints the admin token once, and answers with exchanged tokens",
 			"server/internal/authn":             "hashes the admin token and writes it to its file",
 			"server/servertest":                 "sends the admin token",
+			"client":                            "sends the token or signs with the credential, and imports the material of a key",
 			"cmd/sealwright":                    "imports the material of a key",
 			"cmd/sealwright/internal/client":    "sends the token, or signs with the credential",
 			"internal/floors":                   "has a list of this name",
@@ -147,6 +148,7 @@ func groups() map[string]Group {
 
 		"sealhttp": Doors,
 		"api":      Doors,
+		"client":   Doors,
 
 		"server/internal/fault":             Nouns,
 		"server/internal/access":            Nouns,
