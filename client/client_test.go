@@ -346,6 +346,26 @@ func TestCredentials(t *testing.T) {
 			}
 		})
 	}
+	t.Run("EveryFieldIsSigned", func(t *testing.T) {
+		create(t, admin, api.CreateKey{Name: "b", Exportable: true})
+		c := &client.Client{URL: s.URL, Tenant: "default", Credential: client.Static(credential(t, admin, "boss", "tenant-admin", "signature"))}
+		cache := &client.KeyCache{Client: c, Key: "b"}
+		for range 2 { // the second with If-None-Match
+			if err := cache.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := cache.Sign([]byte("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.VerifyStream(t.Context(), "b", strings.NewReader("x"), text.String()); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Keys().Rotate(t.Context(), "b", api.RotateKey{}); err != nil {
+			t.Error(err)
+		}
+	})
 	if _, err := (&client.Client{URL: s.URL}).Keys().Get(t.Context(), "a"); !errors.Is(err, client.ErrUnauthenticated) {
 		t.Errorf("no credential: got %v", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,47 +158,61 @@ func (l *lastSigner) of(credential secret.Bytes) (*signer, error) {
 
 // signer signs requests in the profile of [api.SignatureParams].
 type signer struct {
-	without, with *sealwright.Signer // a body
-	key           *keyring.Key
+	ring *keyring.Ring
+
+	mu      sync.Mutex
+	schemes map[string]sealwright.Scheme // by what they cover, of which this package has few sets
 }
 
 func newSigner(credential secret.Bytes) (*signer, error) {
 	id, key, _ := bytes.Cut(credential.Expose(), []byte(":"))
 	ring, err := keyring.New(keyring.Key{ID: string(id), Version: 1, Secret: secret.New(key)})
-	if err != nil {
-		return nil, err
+	return &signer{ring: ring, schemes: map[string]sealwright.Scheme{}}, err
+}
+
+// scheme returns the scheme that covers these fields and, if there is one, the
+// body.
+func (s *signer) scheme(body bool, fields []string) (sealwright.Scheme, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := strconv.FormatBool(body) + " " + strings.Join(fields, " ")
+	if known, ok := s.schemes[name]; ok {
+		return known, nil
 	}
-	s := &signer{}
-	if s.key, err = ring.Version(1); err != nil {
-		return nil, err
+	scheme, err := catalogue.New("rfc9421", api.SignatureParams(body, fields...))
+	if err == nil {
+		s.schemes[name] = scheme
 	}
-	for body, to := range map[bool]**sealwright.Signer{false: &s.without, true: &s.with} {
-		scheme, err := catalogue.New("rfc9421", api.SignatureParams(body))
-		if err != nil {
-			return nil, err
-		}
-		*to = &sealwright.Signer{Scheme: scheme, Ring: ring}
-	}
-	return s, nil
+	return scheme, err
 }
 
 // sign signs the head of r, whose body has this digest; empty means no body.
 func (s *signer) sign(r *http.Request, digest string, now time.Time) error {
-	m := sealwright.Message{Method: r.Method, Scheme: r.URL.Scheme, Host: r.URL.Host, Target: r.URL.RequestURI()}
-	if digest == "" {
-		signed, err := s.without.Sign(m, now)
-		return copyFields(r.Header, signed.Header, err)
-	}
-	signed, err := s.with.Sign(m, now) // with the digest of no body
+	scheme, err := s.scheme(digest != "", api.SignedHeaders(r.Header))
 	if err != nil {
 		return err
 	}
-	signed.Header["Content-Digest"] = []string{digest}
-	covered, claim, err := sealwright.SignedBytes(s.with.Scheme, s.key, signed)
+	m := sealwright.Message{Method: r.Method, Scheme: r.URL.Scheme, Host: r.URL.Host, Target: r.URL.RequestURI(), Header: r.Header}
+	signer := sealwright.Signer{Scheme: scheme, Ring: s.ring}
+	signed, err := signer.Sign(m, now) // with the digest of no body
+	if err == nil && digest != "" {
+		err = s.signDigest(scheme, &signed, digest, now)
+	}
+	return copyFields(r.Header, signed.Header, err)
+}
+
+// signDigest signs m again, with the digest of a body that is not in memory.
+func (s *signer) signDigest(scheme sealwright.Scheme, m *sealwright.Message, digest string, now time.Time) error {
+	m.Header["Content-Digest"] = []string{digest}
+	k, err := s.ring.Signing(now)
 	if err != nil {
 		return err
 	}
-	key, err := s.with.Scheme.Key(s.key, claim)
+	covered, claim, err := sealwright.SignedBytes(scheme, k, *m)
+	if err != nil {
+		return err
+	}
+	key, err := scheme.Key(k, claim)
 	if err != nil {
 		return err
 	}
@@ -204,8 +220,8 @@ func (s *signer) sign(r *http.Request, digest string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	signed.Header["Signature"] = []string{api.SignatureTag + "=:" + base64.StdEncoding.EncodeToString(tag) + ":"}
-	return copyFields(r.Header, signed.Header, nil)
+	m.Header["Signature"] = []string{api.SignatureTag + "=:" + base64.StdEncoding.EncodeToString(tag) + ":"}
+	return nil
 }
 
 // copyFields copies the fields of a signature.

@@ -19,10 +19,7 @@ func Example() {
 	}))
 	defer server.Close()
 
-	c := &client.Client{URL: server.URL, Credential: client.Static(secret.FromString("swt_…"))}
-	_ = c.Credential // or client.File("billing.cred"), whose file may be replaced
-	c = &client.Client{URL: server.URL}
-
+	c := &client.Client{URL: server.URL, Credential: client.Static(secret.FromString("swt_example"))} // or client.File("billing.cred")
 	signature := "HMAC-SHA256=…, keyId=orders, version=1"
 	_, err := c.Verify(context.Background(), "orders", api.Verify{Message: []byte("hello"), Signature: &signature})
 	switch {

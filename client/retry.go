@@ -85,7 +85,9 @@ func worthwhile(e *Error, may repeatability) bool {
 	case http.StatusConflict:
 		// net/http sends a request without a body again if a connection breaks, and
 		// a signed one is then refused for its nonce.
-		return may == repeatable
+		// With an Idempotency-Key it means that the first attempt is under way, if it
+		// says when to ask again.
+		return may == repeatable || may == keyed && e.RetryAfter > 0
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return may != once
 	}

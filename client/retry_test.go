@@ -122,6 +122,7 @@ func TestRetry(t *testing.T) {
 		{"RedirectIsNotFollowed", get, []answer{{status: 307}}, client.Retry{}, 1, 0, nil500{}},
 		{"NonceWasSentByNetHTTP", get, []answer{{status: 409}, good}, client.Retry{}, 2, 50 * time.Millisecond, nil},
 		{"NameIsTaken", create, []answer{{status: 409}}, client.Retry{}, 1, 0, client.ErrConflict},
+		{"FirstAttemptIsUnderWay", create, []answer{{err: lost}, {status: 409, retry: "5"}, good}, client.Retry{}, 3, 5150 * time.Millisecond, nil},
 		{"CreateWithItsKey", create, []answer{{err: lost}, {status: 503}, good}, client.Retry{}, 3, 150 * time.Millisecond, nil},
 		{"DeletedBefore", remove, []answer{{err: lost}, {status: 404}}, client.Retry{}, 2, 50 * time.Millisecond, nil},
 		{"DeletedByOthers", remove, []answer{{status: 404}}, client.Retry{}, 1, 0, client.ErrNotFound},
