@@ -47,6 +47,7 @@ type Key struct {
 	Source       *KeySource   `json:"source,omitempty" doc:"Where its secret lives; absent for a secret that is the server's own."`
 	Construction string       `json:"construction,omitempty" enum:"sealwright-native-mac-v1" doc:"What is signed instead of the message, of a native key; absent for an ordinary one."`
 	Versions     []KeyVersion `json:"versions" nullable:"false" doc:"Every version that was ever made, ascending."`
+	UsesUnknown  bool         `json:"uses_unknown,omitempty" doc:"The store cannot be used now, so uses and last_used_at of the versions are left out."`
 	Warnings     []string     `json:"warnings,omitempty" nullable:"false" doc:"Weaknesses of an imported secret; in the answer to its import only."`
 }
 

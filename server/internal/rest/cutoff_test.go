@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/rest"
+	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/store/memory"
 )
 
@@ -142,4 +144,31 @@ func TestIfMatchOfAnotherNode(t *testing.T) {
 	}
 	c.must(t, "DELETE", "/v1/keys/d", "")
 	refused(t, c.do(t, "DELETE", "/v1/keys/none", ""), 404, "not-found", "none")
+}
+
+// usesAway is a store that does not answer for uses.
+type usesAway struct{ *memory.Store }
+
+func (usesAway) Uses(context.Context, string, string) ([]store.Use, error) {
+	return nil, fault.New(fault.Unavailable, "the store cannot be used now")
+}
+
+// A key is in memory: it can be looked at while the store is away, and nobody
+// takes uses that are not known for none.
+func TestShowKeyWithoutStore(t *testing.T) {
+	f := start(t, func(o *rest.Options) {
+		root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Keys, err = custody.Open(t.Context(), custody.Options{Store: usesAway{memory.New()}, Wrapper: root}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	f.withJefe(t)
+	f.verify(t, "jefe", "", jefeTag)
+	k := decode[api.Key](t, f.must(t, "GET", "/v1/keys/jefe", ""))
+	if v := k.Versions[0]; !k.UsesUnknown || v.State != "active" || v.Uses != 0 || v.LastUsedAt != nil {
+		t.Errorf("got %+v", k)
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
 )
 
@@ -219,6 +220,10 @@ func (a *API) getKey(ctx context.Context, in *getInput) (*keyAnswer, error) {
 	}
 	answer := exchangeOf(ctx).describe(k)
 	uses, err := a.o.Keys.Uses(ctx, k)
+	if fault.KindOf(err) == fault.Unavailable { // the key is in memory
+		answer.Body.UsesUnknown = true
+		return answer, nil
+	}
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -320,8 +321,12 @@ func printKey(w io.Writer, k api.Key) error {
 		if v.DestroyAt != nil {
 			state, until = state+", then destroyed", v.DestroyAt
 		}
-		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%d",
-			v.Version, state, v.Bytes, instant(&v.CreatedAt), instant(until), instant(v.LastUsedAt), v.Uses)
+		last, uses := instant(v.LastUsedAt), strconv.FormatInt(v.Uses, 10)
+		if k.UsesUnknown {
+			last, uses = "?", "?"
+		}
+		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%s",
+			v.Version, state, v.Bytes, instant(&v.CreatedAt), instant(until), last, uses)
 		if native != "" {
 			fmt.Fprint(t, "\t", deviceKey(v.Native))
 		}

@@ -113,6 +113,14 @@ func TestShowDestruction(t *testing.T) {
 	}
 }
 
+// Uses that are not known are not none.
+func TestShowUnknownUses(t *testing.T) {
+	got := run(t, key(1, `,"uses_unknown":true`, version(1, "active", "")), "keys", "show", "orders")
+	if want := "\n1        active  32     2026-01-01T00:00:00Z  -      ?          ?\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant a line\n%s", got, want)
+	}
+}
+
 func TestLeasesWithoutPurpose(t *testing.T) {
 	got := run(t, `{"items":[{"id":"1f","key":"orders","version":1,"algorithm":"hmac-sha256","state":"valid",`+created+`,"expires_at":"2026-01-01T00:10:00Z"}]}`,
 		"leases", "list", "orders")
