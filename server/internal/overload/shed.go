@@ -4,6 +4,7 @@
 package overload
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -45,18 +46,29 @@ func (s *Shedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	if !s.enter(r) {
-		s.refused.Add(1)
+	if !s.Enter(r.Context()) {
 		writeOverload(w, http.StatusServiceUnavailable, "unavailable", "the server has too much to do")
 		return
 	}
-	defer func() { <-s.slots }()
+	defer s.Leave()
 	s.next.ServeHTTP(w, r)
 }
 
-// enter takes a slot, and reports whether there was one in time. A channel hands
-// a free slot to who waits for the longest.
-func (s *Shedder) enter(r *http.Request) bool {
+// Enter waits for a turn as a request does, and reports whether it came in time:
+// call [Shedder.Leave] then. It is for work that is no HTTP request. A channel
+// hands a free slot to who waits for the longest.
+func (s *Shedder) Enter(ctx context.Context) bool {
+	if s.enter(ctx) {
+		return true
+	}
+	s.refused.Add(1)
+	return false
+}
+
+// Leave ends what Enter began.
+func (s *Shedder) Leave() { <-s.slots }
+
+func (s *Shedder) enter(ctx context.Context) bool {
 	select {
 	case s.slots <- struct{}{}:
 		return true
@@ -72,7 +84,7 @@ func (s *Shedder) enter(r *http.Request) bool {
 	case s.slots <- struct{}{}:
 		return true
 	case <-patience.C:
-	case <-r.Context().Done():
+	case <-ctx.Done():
 	}
 	return false
 }

@@ -22,10 +22,10 @@ import (
 
 	"github.com/sealwright/sealwright/api"
 	"github.com/sealwright/sealwright/doctor"
-	"github.com/sealwright/sealwright/mac"
 	"github.com/sealwright/sealwright/scheme"
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
+	"github.com/sealwright/sealwright/server/internal/cursor"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/limit"
@@ -156,7 +156,7 @@ type API struct {
 	methods   map[string][]string // by path
 	exchanges sync.Pool           // of *exchange
 	requests  operation.IDs
-	cursors   *mac.Key
+	cursors   *cursor.Sealer
 	schemes   schemeCache
 	openAPI   []byte
 	undecided []string // operations without an action
@@ -191,10 +191,7 @@ func New(o Options) (*API, error) {
 	if o.Diagnose == nil {
 		o.Diagnose = doctor.Diagnose
 	}
-	if o.Cursors.IsZero() {
-		o.Cursors = secret.Random(32)
-	}
-	cursors, err := mac.New(mac.SHA256, o.Cursors)
+	cursors, err := cursor.New(o.Cursors)
 	if err != nil {
 		return nil, err
 	}
