@@ -28,10 +28,11 @@ import (
 type Config struct {
 	ConfigFile string // YAML, see [File]; empty means none
 
-	Listen  string // host:port; port 0 takes a free one; default 127.0.0.1:8470
-	Data    string // folder, made if it is not there; default ./data
-	Store   string // sqlite (default) in Data, sqlite:PATH, postgres://HOST/DATABASE, or memory, which forgets all keys at the end
-	Schemes string // folder of schemes beside the presets; empty means none
+	Listen     string // host:port; port 0 takes a free one; default 127.0.0.1:8470
+	GRPCListen string // as Listen, of the gRPC API; empty (default) for none
+	Data       string // folder, made if it is not there; default ./data
+	Store      string // sqlite (default) in Data, sqlite:PATH, postgres://HOST/DATABASE, or memory, which forgets all keys at the end
+	Schemes    string // folder of schemes beside the presets; empty means none
 
 	LogLevel  string // debug, info (default), warn or error
 	LogFormat string // json, text, or auto (default): text on a terminal
@@ -47,6 +48,9 @@ type Config struct {
 	Stdout  io.Writer         // for the person who starts it; nil means os.Stdout
 	Stderr  io.Writer         // for the log; nil means os.Stderr
 	Ready   func(addr string) // called once with the address when requests are answered; nil means nothing
+
+	// GRPCReady is Ready of the gRPC API, and is called before it.
+	GRPCReady func(addr string)
 
 	kms     kmsConfig // of the file only, like the next
 	keys    keysConfig
@@ -82,6 +86,7 @@ const (
 // [api.ParseDuration].
 //
 //	listen: 127.0.0.1:8470
+//	grpc_listen: 127.0.0.1:8471
 //	data: ./data
 //	store: sqlite
 //	schemes: ./schemes
@@ -108,12 +113,13 @@ const (
 //	cluster:
 //	  stale_after: 15m
 type File struct {
-	Listen  Setting `yaml:"listen"`
-	Data    Setting `yaml:"data"`
-	Store   Setting `yaml:"store"`
-	Schemes Setting `yaml:"schemes"`
-	Proxies Setting `yaml:"trusted_proxies"` // addresses and networks, with commas between them
-	Log     struct {
+	Listen     Setting `yaml:"listen"`
+	GRPCListen Setting `yaml:"grpc_listen"`
+	Data       Setting `yaml:"data"`
+	Store      Setting `yaml:"store"`
+	Schemes    Setting `yaml:"schemes"`
+	Proxies    Setting `yaml:"trusted_proxies"` // addresses and networks, with commas between them
+	Log        struct {
 		Level  Setting `yaml:"level"`
 		Format Setting `yaml:"format"`
 	} `yaml:"log"`
@@ -160,6 +166,9 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	}
 	c.Listen = s.text("listen", c.Listen, f.Listen, defaultListen)
 	s.check("listen", f.Listen, checkAddress(c.Listen))
+	if c.GRPCListen = s.text("grpc_listen", c.GRPCListen, f.GRPCListen, ""); c.GRPCListen != "" {
+		s.check("grpc_listen", f.GRPCListen, checkAddress(c.GRPCListen))
+	}
 	c.Data = s.text("data", c.Data, f.Data, defaultData)
 	c.Store = s.text("store", c.Store, f.Store, "sqlite")
 	_, err = parsePlace(c.Store, c.Data)

@@ -26,6 +26,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/overload"
 	"github.com/sealwright/sealwright/server/internal/rest"
+	"github.com/sealwright/sealwright/server/internal/rpc"
 	elsewhere "github.com/sealwright/sealwright/server/internal/source"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
 )
@@ -84,6 +85,11 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close() // again, if it has served
+	g, err := listenGRPC(c)
+	if err != nil {
+		return err
+	}
+	defer g.close()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
@@ -91,7 +97,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, c, listener, db, known)
+	err = serve(ctx, c, listener, g, db, known)
 	return errors.Join(err, db.Close())
 }
 
@@ -118,7 +124,7 @@ func openKeys(ctx context.Context, c Config, db database, nodes cluster, from el
 }
 
 // serve runs a server on an open store.
-func serve(ctx context.Context, c Config, l net.Listener, db database, known schemes) (err error) {
+func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db database, known schemes) (err error) {
 	nodes, err := joinCluster(ctx, c, db) // before anything is loaded
 	if err != nil {
 		return err
@@ -177,16 +183,25 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
 	prepared := &preparer{keys: keys, policies: policies}
+	limiter := newLimiter(c.limits, seen.shared, db)
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Again: callers.Again, Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
-		Limiter: newLimiter(c.limits, seen.shared, db),
+		Limiter: limiter,
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
 		},
+	})
+	if err != nil {
+		return err
+	}
+	turns := overload.NewShedder(api, c.limits.concurrency, c.limits.queue)
+	grpc, err := newGRPCServer(c, g, rpc.Options{
+		Keys: keys, Tenants: callers, Authenticate: slow(who.Authenticate), Prepare: prepared.prepare, Limiter: limiter, Turns: turns,
+		Record: recorder.Record, Log: log, Ready: ready.Load, Usable: keys.Usable, Cursors: cursors,
 	})
 	if err != nil {
 		return err
@@ -204,26 +219,27 @@ func serve(ctx context.Context, c Config, l net.Listener, db database, known sch
 	defer keepKeys(ctx, keys, log)()
 	defer tokens.start(ctx)()
 	defer c.secure.follow(ctx, log)()
-	shedder := overload.NewShedder(api, c.limits.concurrency, c.limits.queue)
 	l = limitConnections(c.limits, l, c.secure.files != nil, log, recorder)
-	measureRefused(recorder, "sealwright_requests_shed_total", "Requests that were refused because too many waited.", shedder.Refused)
-	return listen(ctx, c, l, authn.Trust(c.proxies, shedder), log, &ready, created)
+	measureRefused(recorder, "sealwright_requests_shed_total", "Requests that were refused because too many waited.", turns.Refused)
+	return listen(ctx, c, l, authn.Trust(c.proxies, turns), grpc, log, &ready, created)
 }
 
 // listen answers requests until ctx ends.
-func listen(ctx context.Context, c Config, l net.Listener, h http.Handler, log *slog.Logger, ready *atomic.Bool, created secret.Bytes) error {
+func listen(ctx context.Context, c Config, l net.Listener, h http.Handler, grpc *grpcServer, log *slog.Logger, ready *atomic.Bool, created secret.Bytes) error {
 	srv := &http.Server{
 		Handler: h, ReadTimeout: progressTimeout, WriteTimeout: 2 * progressTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.secure.serve(srv, l) }()
+	grpcEnded := grpc.start()
 
 	address := l.Addr().String()
 	ready.Store(true)
 	greet(c.Stdout, c.secure.scheme()+"://"+address, filepath.Join(c.Data, tokenFile), c.Version, created)
+	grpc.announce(c, log)
 	if c.secure.files == nil && exposed(l.Addr()) {
-		log.Warn("listening beyond this machine without TLS: tokens and messages can be read on the way; put a proxy with TLS in front", "address", address)
+		log.Warn(msgExposed, "address", address)
 	}
 	log.Info("ready", "address", address, "tls", c.secure.files != nil, "version", c.Version)
 	if c.Ready != nil {
@@ -231,18 +247,30 @@ func listen(ctx context.Context, c Config, l net.Listener, h http.Handler, log *
 	}
 	select {
 	case err := <-ended:
+		grpc.stop(ctx)
 		return fmt.Errorf("serve: %w", err)
+	case err := <-grpcEnded:
+		return errors.Join(fmt.Errorf("serve gRPC: %w", err), stop(ctx, srv))
 	case <-ctx.Done():
 	}
 	ready.Store(false)
 	log.Info("stopping")
+	stopped := make(chan struct{})
+	go func() {
+		grpc.stop(ctx)
+		close(stopped)
+	}()
 	err := stop(ctx, srv)
+	<-stopped
 	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
 	log.Info("stopped")
 	return err
 }
+
+// msgExposed warns of a listener that others can reach and read.
+const msgExposed = "listening beyond this machine without TLS: tokens and messages can be read on the way; put a proxy with TLS in front"
 
 // stop finishes what is in flight, for up to stopTimeout.
 func stop(ctx context.Context, srv *http.Server) error {

@@ -46,6 +46,7 @@ file.`,
 		},
 	}
 	cmd.Flags().StringVar(&c.Listen, "listen", "", "`HOST:PORT` to listen on, port 0 for a free one (default 127.0.0.1:8470)")
+	cmd.Flags().StringVar(&c.GRPCListen, "grpc-listen", "", "`HOST:PORT` of the gRPC API (default none)")
 	cmd.Flags().StringVar(&c.Data, "data", "", "`DIR` for the store, the root key and the admin token (default ./data)")
 	cmd.Flags().StringVar(&c.Store, "store", "", "`STORE`: sqlite:PATH, postgres://HOST/DATABASE or memory (default sealwright.db in the data folder)")
 	cmd.Flags().StringVar(&c.ConfigFile, "config", "", "`FILE` with settings in YAML")

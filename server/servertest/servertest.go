@@ -19,6 +19,7 @@ import (
 // Server is a running server. It is stopped at the end of its test.
 type Server struct {
 	URL   string       // such as http://127.0.0.1:12345
+	GRPC  string       // address of the gRPC API, empty if there is none
 	Token secret.Bytes // the admin token
 	Data  string       // the data folder
 	Log   *Buffer      // what it has logged, complete after Stop
@@ -53,6 +54,7 @@ func StartConfig(t testing.TB, c server.Config) *Server {
 	}
 	s.Data = c.Data
 	address, ended := make(chan string, 1), make(chan error, 1)
+	c.GRPCReady = func(a string) { s.GRPC = a } // before Ready
 	c.Ready = func(a string) { address <- a }
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- server.Run(ctx, c) }()

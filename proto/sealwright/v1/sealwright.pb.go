@@ -39,7 +39,11 @@ type SignRequest struct {
 	Purpose *string `protobuf:"bytes,3,opt,name=purpose,proto3,oneof" json:"purpose,omitempty"`
 	// Use the key that is derived for this context, such as the ID of a customer;
 	// 1 to 256 bytes.
-	Context       *string `protobuf:"bytes,4,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	Context *string `protobuf:"bytes,4,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	// What the message is about, for the policy and the log.
+	Metadata *Metadata `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Make the tag that of the metadata too.
+	BindMetadata  bool `protobuf:"varint,6,opt,name=bind_metadata,json=bindMetadata,proto3" json:"bind_metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +106,112 @@ func (x *SignRequest) GetContext() string {
 	return ""
 }
 
+func (x *SignRequest) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *SignRequest) GetBindMetadata() bool {
+	if x != nil {
+		return x.BindMetadata
+	}
+	return false
+}
+
+// Metadata says what a message is about: where it comes from, where it goes, and
+// what kind of data it has. Its bounds are those of the HTTP API.
+type Metadata struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the caller runs.
+	Environment string `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
+	// The system that the message comes from.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// The system that it goes to.
+	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// The data that it is about; the data catalogue knows its classes.
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Classes of the data, beside those of the catalogue.
+	Classes []string `protobuf:"bytes,5,rep,name=classes,proto3" json:"classes,omitempty"`
+	// Anything else that the policy looks at.
+	Labels        map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Metadata) Reset() {
+	*x = Metadata{}
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Metadata) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Metadata) ProtoMessage() {}
+
+func (x *Metadata) ProtoReflect() protoreflect.Message {
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Metadata.ProtoReflect.Descriptor instead.
+func (*Metadata) Descriptor() ([]byte, []int) {
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Metadata) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *Metadata) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Metadata) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Metadata) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *Metadata) GetClasses() []string {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+func (x *Metadata) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 // Signed is the tag of a message or, in a batch only, why there is none.
 type Signed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -121,14 +231,16 @@ type Signed struct {
 	// How that text is made.
 	Construction string `protobuf:"bytes,7,opt,name=construction,proto3" json:"construction,omitempty"`
 	// In a batch only: why this item was not signed.
-	Error         *ItemError `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Error *ItemError `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// The tag is also that of the metadata.
+	Bound         bool `protobuf:"varint,9,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[1]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -140,7 +252,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[1]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -153,7 +265,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{1}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Signed) GetTag() []byte {
@@ -212,6 +324,13 @@ func (x *Signed) GetError() *ItemError {
 	return nil
 }
 
+func (x *Signed) GetBound() bool {
+	if x != nil {
+		return x.Bound
+	}
+	return false
+}
+
 // VerifyRequest is one message to verify, with either its tag or its signature.
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -227,14 +346,18 @@ type VerifyRequest struct {
 	// As of SignRequest.
 	Purpose *string `protobuf:"bytes,5,opt,name=purpose,proto3,oneof" json:"purpose,omitempty"`
 	// As of SignRequest.
-	Context       *string `protobuf:"bytes,6,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	Context *string `protobuf:"bytes,6,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	// As of SignRequest.
+	Metadata *Metadata `protobuf:"bytes,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// The metadata is verified too.
+	BindMetadata  bool `protobuf:"varint,8,opt,name=bind_metadata,json=bindMetadata,proto3" json:"bind_metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[2]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -246,7 +369,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[2]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -259,7 +382,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{2}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VerifyRequest) GetKey() string {
@@ -304,6 +427,20 @@ func (x *VerifyRequest) GetContext() string {
 	return ""
 }
 
+func (x *VerifyRequest) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *VerifyRequest) GetBindMetadata() bool {
+	if x != nil {
+		return x.BindMetadata
+	}
+	return false
+}
+
 // Verdict is the result of a verification or, in a batch only, why there is
 // none. Reason and detail are for the operator: to whoever sent the message, all
 // reasons should look alike.
@@ -332,14 +469,18 @@ type Verdict struct {
 	// As of Signed.
 	Construction string `protobuf:"bytes,10,opt,name=construction,proto3" json:"construction,omitempty"`
 	// In a batch only: why this item was not checked.
-	Error         *ItemError `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	Error *ItemError `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	// The metadata was verified too.
+	Bound bool `protobuf:"varint,12,opt,name=bound,proto3" json:"bound,omitempty"`
+	// Of a version in grace: when it stops verifying (exclusive).
+	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[3]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +492,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[3]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +505,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{3}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Verdict) GetValid() bool {
@@ -444,6 +585,20 @@ func (x *Verdict) GetError() *ItemError {
 	return nil
 }
 
+func (x *Verdict) GetBound() bool {
+	if x != nil {
+		return x.Bound
+	}
+	return false
+}
+
+func (x *Verdict) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
 // SignBatchRequest is several messages to sign with one key.
 type SignBatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -454,14 +609,18 @@ type SignBatchRequest struct {
 	// As of SignRequest.
 	Context *string `protobuf:"bytes,3,opt,name=context,proto3,oneof" json:"context,omitempty"`
 	// At most 1,000 unless the server is configured otherwise.
-	Items         []*SignItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*SignItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	// As of SignRequest, of all items without their own.
+	Metadata *Metadata `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// As of SignRequest, of all items.
+	BindMetadata  bool `protobuf:"varint,6,opt,name=bind_metadata,json=bindMetadata,proto3" json:"bind_metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignBatchRequest) Reset() {
 	*x = SignBatchRequest{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[4]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +632,7 @@ func (x *SignBatchRequest) String() string {
 func (*SignBatchRequest) ProtoMessage() {}
 
 func (x *SignBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[4]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +645,7 @@ func (x *SignBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignBatchRequest.ProtoReflect.Descriptor instead.
 func (*SignBatchRequest) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{4}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SignBatchRequest) GetKey() string {
@@ -517,18 +676,34 @@ func (x *SignBatchRequest) GetItems() []*SignItem {
 	return nil
 }
 
+func (x *SignBatchRequest) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *SignBatchRequest) GetBindMetadata() bool {
+	if x != nil {
+		return x.BindMetadata
+	}
+	return false
+}
+
 // SignItem is one message of a batch.
 type SignItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As of SignRequest.
-	Message       []byte `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	Message []byte `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	// Instead of that of the batch.
+	Metadata      *Metadata `protobuf:"bytes,2,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignItem) Reset() {
 	*x = SignItem{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[5]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +715,7 @@ func (x *SignItem) String() string {
 func (*SignItem) ProtoMessage() {}
 
 func (x *SignItem) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[5]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,12 +728,19 @@ func (x *SignItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignItem.ProtoReflect.Descriptor instead.
 func (*SignItem) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{5}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SignItem) GetMessage() []byte {
 	if x != nil {
 		return x.Message
+	}
+	return nil
+}
+
+func (x *SignItem) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
 	}
 	return nil
 }
@@ -573,7 +755,7 @@ type SignedBatch struct {
 
 func (x *SignedBatch) Reset() {
 	*x = SignedBatch{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[6]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +767,7 @@ func (x *SignedBatch) String() string {
 func (*SignedBatch) ProtoMessage() {}
 
 func (x *SignedBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[6]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +780,7 @@ func (x *SignedBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedBatch.ProtoReflect.Descriptor instead.
 func (*SignedBatch) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{6}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignedBatch) GetItems() []*Signed {
@@ -618,14 +800,18 @@ type VerifyBatchRequest struct {
 	// As of SignRequest.
 	Context *string `protobuf:"bytes,3,opt,name=context,proto3,oneof" json:"context,omitempty"`
 	// At most 1,000 unless the server is configured otherwise.
-	Items         []*VerifyItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*VerifyItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	// As of SignRequest, of all items without their own.
+	Metadata *Metadata `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// As of SignRequest, of all items.
+	BindMetadata  bool `protobuf:"varint,6,opt,name=bind_metadata,json=bindMetadata,proto3" json:"bind_metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VerifyBatchRequest) Reset() {
 	*x = VerifyBatchRequest{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[7]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +823,7 @@ func (x *VerifyBatchRequest) String() string {
 func (*VerifyBatchRequest) ProtoMessage() {}
 
 func (x *VerifyBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[7]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +836,7 @@ func (x *VerifyBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyBatchRequest.ProtoReflect.Descriptor instead.
 func (*VerifyBatchRequest) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{7}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *VerifyBatchRequest) GetKey() string {
@@ -681,6 +867,20 @@ func (x *VerifyBatchRequest) GetItems() []*VerifyItem {
 	return nil
 }
 
+func (x *VerifyBatchRequest) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *VerifyBatchRequest) GetBindMetadata() bool {
+	if x != nil {
+		return x.BindMetadata
+	}
+	return false
+}
+
 // VerifyItem is one message of a batch.
 type VerifyItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -689,14 +889,16 @@ type VerifyItem struct {
 	// As of VerifyRequest.
 	Tag []byte `protobuf:"bytes,2,opt,name=tag,proto3,oneof" json:"tag,omitempty"`
 	// As of VerifyRequest.
-	Signature     *string `protobuf:"bytes,3,opt,name=signature,proto3,oneof" json:"signature,omitempty"`
+	Signature *string `protobuf:"bytes,3,opt,name=signature,proto3,oneof" json:"signature,omitempty"`
+	// Instead of that of the batch.
+	Metadata      *Metadata `protobuf:"bytes,4,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VerifyItem) Reset() {
 	*x = VerifyItem{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[8]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +910,7 @@ func (x *VerifyItem) String() string {
 func (*VerifyItem) ProtoMessage() {}
 
 func (x *VerifyItem) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[8]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +923,7 @@ func (x *VerifyItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyItem.ProtoReflect.Descriptor instead.
 func (*VerifyItem) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{8}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VerifyItem) GetMessage() []byte {
@@ -745,6 +947,13 @@ func (x *VerifyItem) GetSignature() string {
 	return ""
 }
 
+func (x *VerifyItem) GetMetadata() *Metadata {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // VerdictBatch has one result for each item, in order.
 type VerdictBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -755,7 +964,7 @@ type VerdictBatch struct {
 
 func (x *VerdictBatch) Reset() {
 	*x = VerdictBatch{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[9]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +976,7 @@ func (x *VerdictBatch) String() string {
 func (*VerdictBatch) ProtoMessage() {}
 
 func (x *VerdictBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[9]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +989,7 @@ func (x *VerdictBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictBatch.ProtoReflect.Descriptor instead.
 func (*VerdictBatch) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{9}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *VerdictBatch) GetItems() []*Verdict {
@@ -804,7 +1013,7 @@ type ItemError struct {
 
 func (x *ItemError) Reset() {
 	*x = ItemError{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[10]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1025,7 @@ func (x *ItemError) String() string {
 func (*ItemError) ProtoMessage() {}
 
 func (x *ItemError) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[10]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1038,7 @@ func (x *ItemError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemError.ProtoReflect.Descriptor instead.
 func (*ItemError) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{10}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ItemError) GetIndex() int32 {
@@ -867,7 +1076,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[11]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +1088,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[11]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1101,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{11}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Operation) GetOperation() isOperation_Operation {
@@ -951,7 +1160,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[12]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1172,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[12]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1185,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{12}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Result) GetResult() isResult_Result {
@@ -1051,7 +1260,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[13]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1272,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[13]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1285,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{13}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Problem) GetCode() string {
@@ -1110,7 +1319,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[14]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1331,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[14]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1344,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{14}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetKeyRequest) GetName() string {
@@ -1158,7 +1367,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[15]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1379,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[15]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1392,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{15}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListKeysRequest) GetLimit() int32 {
@@ -1212,7 +1421,7 @@ type KeyList struct {
 
 func (x *KeyList) Reset() {
 	*x = KeyList{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[16]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1433,7 @@ func (x *KeyList) String() string {
 func (*KeyList) ProtoMessage() {}
 
 func (x *KeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[16]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1446,7 @@ func (x *KeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyList.ProtoReflect.Descriptor instead.
 func (*KeyList) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{16}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KeyList) GetItems() []*Key {
@@ -1284,7 +1493,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[17]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1505,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[17]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1518,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{17}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Key) GetName() string {
@@ -1424,7 +1633,7 @@ type KeyVersion struct {
 
 func (x *KeyVersion) Reset() {
 	*x = KeyVersion{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[18]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1645,7 @@ func (x *KeyVersion) String() string {
 func (*KeyVersion) ProtoMessage() {}
 
 func (x *KeyVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[18]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1658,7 @@ func (x *KeyVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyVersion.ProtoReflect.Descriptor instead.
 func (*KeyVersion) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{18}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KeyVersion) GetVersion() int32 {
@@ -1569,7 +1778,7 @@ type NativeKey struct {
 
 func (x *NativeKey) Reset() {
 	*x = NativeKey{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[19]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1790,7 @@ func (x *NativeKey) String() string {
 func (*NativeKey) ProtoMessage() {}
 
 func (x *NativeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[19]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1803,7 @@ func (x *NativeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NativeKey.ProtoReflect.Descriptor instead.
 func (*NativeKey) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{19}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NativeKey) GetProvider() string {
@@ -1627,7 +1836,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[20]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1848,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[20]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1861,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{20}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Schedule) GetEvery() string {
@@ -1697,7 +1906,7 @@ type KeySource struct {
 
 func (x *KeySource) Reset() {
 	*x = KeySource{}
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[21]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1918,7 @@ func (x *KeySource) String() string {
 func (*KeySource) ProtoMessage() {}
 
 func (x *KeySource) ProtoReflect() protoreflect.Message {
-	mi := &file_sealwright_v1_sealwright_proto_msgTypes[21]
+	mi := &file_sealwright_v1_sealwright_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1931,7 @@ func (x *KeySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
 func (*KeySource) Descriptor() ([]byte, []int) {
-	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{21}
+	return file_sealwright_v1_sealwright_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KeySource) GetProvider() string {
@@ -1792,18 +2001,30 @@ var File_sealwright_v1_sealwright_proto protoreflect.FileDescriptor
 
 const file_sealwright_v1_sealwright_proto_rawDesc = "" +
 	"\n" +
-	"\x1esealwright/v1/sealwright.proto\x12\rsealwright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n" +
+	"\x1esealwright/v1/sealwright.proto\x12\rsealwright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n" +
 	"\vSignRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
 	"\amessage\x18\x02 \x01(\fH\x00R\amessage\x88\x01\x01\x12\x1d\n" +
 	"\apurpose\x18\x03 \x01(\tH\x01R\apurpose\x88\x01\x01\x12\x1d\n" +
-	"\acontext\x18\x04 \x01(\tH\x02R\acontext\x88\x01\x01B\n" +
+	"\acontext\x18\x04 \x01(\tH\x02R\acontext\x88\x01\x01\x123\n" +
+	"\bmetadata\x18\x05 \x01(\v2\x17.sealwright.v1.MetadataR\bmetadata\x12#\n" +
+	"\rbind_metadata\x18\x06 \x01(\bR\fbindMetadataB\n" +
 	"\n" +
 	"\b_messageB\n" +
 	"\n" +
 	"\b_purposeB\n" +
 	"\n" +
-	"\b_context\"\xee\x01\n" +
+	"\b_context\"\x8a\x02\n" +
+	"\bMetadata\x12 \n" +
+	"\venvironment\x18\x01 \x01(\tR\venvironment\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\tR\bresource\x12\x18\n" +
+	"\aclasses\x18\x05 \x03(\tR\aclasses\x12;\n" +
+	"\x06labels\x18\x06 \x03(\v2#.sealwright.v1.Metadata.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x02\n" +
 	"\x06Signed\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\fR\x03tag\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
@@ -1812,14 +2033,17 @@ const file_sealwright_v1_sealwright_proto_rawDesc = "" +
 	"\tsignature\x18\x05 \x01(\tR\tsignature\x12\x16\n" +
 	"\x06covers\x18\x06 \x01(\tR\x06covers\x12\"\n" +
 	"\fconstruction\x18\a \x01(\tR\fconstruction\x12.\n" +
-	"\x05error\x18\b \x01(\v2\x18.sealwright.v1.ItemErrorR\x05error\"\xf2\x01\n" +
+	"\x05error\x18\b \x01(\v2\x18.sealwright.v1.ItemErrorR\x05error\x12\x14\n" +
+	"\x05bound\x18\t \x01(\bR\x05bound\"\xcc\x02\n" +
 	"\rVerifyRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
 	"\amessage\x18\x02 \x01(\fH\x00R\amessage\x88\x01\x01\x12\x15\n" +
 	"\x03tag\x18\x03 \x01(\fH\x01R\x03tag\x88\x01\x01\x12!\n" +
 	"\tsignature\x18\x04 \x01(\tH\x02R\tsignature\x88\x01\x01\x12\x1d\n" +
 	"\apurpose\x18\x05 \x01(\tH\x03R\apurpose\x88\x01\x01\x12\x1d\n" +
-	"\acontext\x18\x06 \x01(\tH\x04R\acontext\x88\x01\x01B\n" +
+	"\acontext\x18\x06 \x01(\tH\x04R\acontext\x88\x01\x01\x123\n" +
+	"\bmetadata\x18\a \x01(\v2\x17.sealwright.v1.MetadataR\bmetadata\x12#\n" +
+	"\rbind_metadata\x18\b \x01(\bR\fbindMetadataB\n" +
 	"\n" +
 	"\b_messageB\x06\n" +
 	"\x04_tagB\f\n" +
@@ -1828,7 +2052,7 @@ const file_sealwright_v1_sealwright_proto_rawDesc = "" +
 	"\n" +
 	"\b_purposeB\n" +
 	"\n" +
-	"\b_context\"\xb2\x02\n" +
+	"\b_context\"\x81\x03\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
@@ -1841,36 +2065,44 @@ const file_sealwright_v1_sealwright_proto_rawDesc = "" +
 	"\x06covers\x18\t \x01(\tR\x06covers\x12\"\n" +
 	"\fconstruction\x18\n" +
 	" \x01(\tR\fconstruction\x12.\n" +
-	"\x05error\x18\v \x01(\v2\x18.sealwright.v1.ItemErrorR\x05error\"\xa9\x01\n" +
+	"\x05error\x18\v \x01(\v2\x18.sealwright.v1.ItemErrorR\x05error\x12\x14\n" +
+	"\x05bound\x18\f \x01(\bR\x05bound\x127\n" +
+	"\tnot_after\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x83\x02\n" +
 	"\x10SignBatchRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
 	"\apurpose\x18\x02 \x01(\tH\x00R\apurpose\x88\x01\x01\x12\x1d\n" +
 	"\acontext\x18\x03 \x01(\tH\x01R\acontext\x88\x01\x01\x12-\n" +
-	"\x05items\x18\x04 \x03(\v2\x17.sealwright.v1.SignItemR\x05itemsB\n" +
+	"\x05items\x18\x04 \x03(\v2\x17.sealwright.v1.SignItemR\x05items\x123\n" +
+	"\bmetadata\x18\x05 \x01(\v2\x17.sealwright.v1.MetadataR\bmetadata\x12#\n" +
+	"\rbind_metadata\x18\x06 \x01(\bR\fbindMetadataB\n" +
 	"\n" +
 	"\b_purposeB\n" +
 	"\n" +
-	"\b_context\"5\n" +
+	"\b_context\"j\n" +
 	"\bSignItem\x12\x1d\n" +
-	"\amessage\x18\x01 \x01(\fH\x00R\amessage\x88\x01\x01B\n" +
+	"\amessage\x18\x01 \x01(\fH\x00R\amessage\x88\x01\x01\x123\n" +
+	"\bmetadata\x18\x02 \x01(\v2\x17.sealwright.v1.MetadataR\bmetadataB\n" +
 	"\n" +
 	"\b_message\":\n" +
 	"\vSignedBatch\x12+\n" +
-	"\x05items\x18\x01 \x03(\v2\x15.sealwright.v1.SignedR\x05items\"\xad\x01\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.sealwright.v1.SignedR\x05items\"\x87\x02\n" +
 	"\x12VerifyBatchRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
 	"\apurpose\x18\x02 \x01(\tH\x00R\apurpose\x88\x01\x01\x12\x1d\n" +
 	"\acontext\x18\x03 \x01(\tH\x01R\acontext\x88\x01\x01\x12/\n" +
-	"\x05items\x18\x04 \x03(\v2\x19.sealwright.v1.VerifyItemR\x05itemsB\n" +
+	"\x05items\x18\x04 \x03(\v2\x19.sealwright.v1.VerifyItemR\x05items\x123\n" +
+	"\bmetadata\x18\x05 \x01(\v2\x17.sealwright.v1.MetadataR\bmetadata\x12#\n" +
+	"\rbind_metadata\x18\x06 \x01(\bR\fbindMetadataB\n" +
 	"\n" +
 	"\b_purposeB\n" +
 	"\n" +
-	"\b_context\"\x87\x01\n" +
+	"\b_context\"\xbc\x01\n" +
 	"\n" +
 	"VerifyItem\x12\x1d\n" +
 	"\amessage\x18\x01 \x01(\fH\x00R\amessage\x88\x01\x01\x12\x15\n" +
 	"\x03tag\x18\x02 \x01(\fH\x01R\x03tag\x88\x01\x01\x12!\n" +
-	"\tsignature\x18\x03 \x01(\tH\x02R\tsignature\x88\x01\x01B\n" +
+	"\tsignature\x18\x03 \x01(\tH\x02R\tsignature\x88\x01\x01\x123\n" +
+	"\bmetadata\x18\x04 \x01(\v2\x17.sealwright.v1.MetadataR\bmetadataB\n" +
 	"\n" +
 	"\b_messageB\x06\n" +
 	"\x04_tagB\f\n" +
@@ -1990,85 +2222,95 @@ func file_sealwright_v1_sealwright_proto_rawDescGZIP() []byte {
 	return file_sealwright_v1_sealwright_proto_rawDescData
 }
 
-var file_sealwright_v1_sealwright_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_sealwright_v1_sealwright_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_sealwright_v1_sealwright_proto_goTypes = []any{
 	(*SignRequest)(nil),           // 0: sealwright.v1.SignRequest
-	(*Signed)(nil),                // 1: sealwright.v1.Signed
-	(*VerifyRequest)(nil),         // 2: sealwright.v1.VerifyRequest
-	(*Verdict)(nil),               // 3: sealwright.v1.Verdict
-	(*SignBatchRequest)(nil),      // 4: sealwright.v1.SignBatchRequest
-	(*SignItem)(nil),              // 5: sealwright.v1.SignItem
-	(*SignedBatch)(nil),           // 6: sealwright.v1.SignedBatch
-	(*VerifyBatchRequest)(nil),    // 7: sealwright.v1.VerifyBatchRequest
-	(*VerifyItem)(nil),            // 8: sealwright.v1.VerifyItem
-	(*VerdictBatch)(nil),          // 9: sealwright.v1.VerdictBatch
-	(*ItemError)(nil),             // 10: sealwright.v1.ItemError
-	(*Operation)(nil),             // 11: sealwright.v1.Operation
-	(*Result)(nil),                // 12: sealwright.v1.Result
-	(*Problem)(nil),               // 13: sealwright.v1.Problem
-	(*GetKeyRequest)(nil),         // 14: sealwright.v1.GetKeyRequest
-	(*ListKeysRequest)(nil),       // 15: sealwright.v1.ListKeysRequest
-	(*KeyList)(nil),               // 16: sealwright.v1.KeyList
-	(*Key)(nil),                   // 17: sealwright.v1.Key
-	(*KeyVersion)(nil),            // 18: sealwright.v1.KeyVersion
-	(*NativeKey)(nil),             // 19: sealwright.v1.NativeKey
-	(*Schedule)(nil),              // 20: sealwright.v1.Schedule
-	(*KeySource)(nil),             // 21: sealwright.v1.KeySource
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Metadata)(nil),              // 1: sealwright.v1.Metadata
+	(*Signed)(nil),                // 2: sealwright.v1.Signed
+	(*VerifyRequest)(nil),         // 3: sealwright.v1.VerifyRequest
+	(*Verdict)(nil),               // 4: sealwright.v1.Verdict
+	(*SignBatchRequest)(nil),      // 5: sealwright.v1.SignBatchRequest
+	(*SignItem)(nil),              // 6: sealwright.v1.SignItem
+	(*SignedBatch)(nil),           // 7: sealwright.v1.SignedBatch
+	(*VerifyBatchRequest)(nil),    // 8: sealwright.v1.VerifyBatchRequest
+	(*VerifyItem)(nil),            // 9: sealwright.v1.VerifyItem
+	(*VerdictBatch)(nil),          // 10: sealwright.v1.VerdictBatch
+	(*ItemError)(nil),             // 11: sealwright.v1.ItemError
+	(*Operation)(nil),             // 12: sealwright.v1.Operation
+	(*Result)(nil),                // 13: sealwright.v1.Result
+	(*Problem)(nil),               // 14: sealwright.v1.Problem
+	(*GetKeyRequest)(nil),         // 15: sealwright.v1.GetKeyRequest
+	(*ListKeysRequest)(nil),       // 16: sealwright.v1.ListKeysRequest
+	(*KeyList)(nil),               // 17: sealwright.v1.KeyList
+	(*Key)(nil),                   // 18: sealwright.v1.Key
+	(*KeyVersion)(nil),            // 19: sealwright.v1.KeyVersion
+	(*NativeKey)(nil),             // 20: sealwright.v1.NativeKey
+	(*Schedule)(nil),              // 21: sealwright.v1.Schedule
+	(*KeySource)(nil),             // 22: sealwright.v1.KeySource
+	nil,                           // 23: sealwright.v1.Metadata.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 }
 var file_sealwright_v1_sealwright_proto_depIdxs = []int32{
-	10, // 0: sealwright.v1.Signed.error:type_name -> sealwright.v1.ItemError
-	10, // 1: sealwright.v1.Verdict.error:type_name -> sealwright.v1.ItemError
-	5,  // 2: sealwright.v1.SignBatchRequest.items:type_name -> sealwright.v1.SignItem
-	1,  // 3: sealwright.v1.SignedBatch.items:type_name -> sealwright.v1.Signed
-	8,  // 4: sealwright.v1.VerifyBatchRequest.items:type_name -> sealwright.v1.VerifyItem
-	3,  // 5: sealwright.v1.VerdictBatch.items:type_name -> sealwright.v1.Verdict
-	0,  // 6: sealwright.v1.Operation.sign:type_name -> sealwright.v1.SignRequest
-	2,  // 7: sealwright.v1.Operation.verify:type_name -> sealwright.v1.VerifyRequest
-	1,  // 8: sealwright.v1.Result.signed:type_name -> sealwright.v1.Signed
-	3,  // 9: sealwright.v1.Result.verdict:type_name -> sealwright.v1.Verdict
-	13, // 10: sealwright.v1.Result.problem:type_name -> sealwright.v1.Problem
-	17, // 11: sealwright.v1.KeyList.items:type_name -> sealwright.v1.Key
-	22, // 12: sealwright.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	20, // 13: sealwright.v1.Key.schedule:type_name -> sealwright.v1.Schedule
-	21, // 14: sealwright.v1.Key.source:type_name -> sealwright.v1.KeySource
-	18, // 15: sealwright.v1.Key.versions:type_name -> sealwright.v1.KeyVersion
-	22, // 16: sealwright.v1.KeyVersion.created_at:type_name -> google.protobuf.Timestamp
-	22, // 17: sealwright.v1.KeyVersion.not_before:type_name -> google.protobuf.Timestamp
-	22, // 18: sealwright.v1.KeyVersion.not_after:type_name -> google.protobuf.Timestamp
-	19, // 19: sealwright.v1.KeyVersion.native:type_name -> sealwright.v1.NativeKey
-	22, // 20: sealwright.v1.KeyVersion.activated_at:type_name -> google.protobuf.Timestamp
-	22, // 21: sealwright.v1.KeyVersion.retired_at:type_name -> google.protobuf.Timestamp
-	22, // 22: sealwright.v1.KeyVersion.revoked_at:type_name -> google.protobuf.Timestamp
-	22, // 23: sealwright.v1.KeyVersion.destroy_at:type_name -> google.protobuf.Timestamp
-	22, // 24: sealwright.v1.KeyVersion.destroyed_at:type_name -> google.protobuf.Timestamp
-	22, // 25: sealwright.v1.KeyVersion.last_used_at:type_name -> google.protobuf.Timestamp
-	22, // 26: sealwright.v1.Schedule.at:type_name -> google.protobuf.Timestamp
-	22, // 27: sealwright.v1.KeySource.changed_at:type_name -> google.protobuf.Timestamp
-	22, // 28: sealwright.v1.KeySource.checked_at:type_name -> google.protobuf.Timestamp
-	0,  // 29: sealwright.v1.Signatures.Sign:input_type -> sealwright.v1.SignRequest
-	2,  // 30: sealwright.v1.Signatures.Verify:input_type -> sealwright.v1.VerifyRequest
-	4,  // 31: sealwright.v1.Signatures.SignBatch:input_type -> sealwright.v1.SignBatchRequest
-	7,  // 32: sealwright.v1.Signatures.VerifyBatch:input_type -> sealwright.v1.VerifyBatchRequest
-	11, // 33: sealwright.v1.Signatures.Stream:input_type -> sealwright.v1.Operation
-	0,  // 34: sealwright.v1.Signatures.SignUpload:input_type -> sealwright.v1.SignRequest
-	2,  // 35: sealwright.v1.Signatures.VerifyUpload:input_type -> sealwright.v1.VerifyRequest
-	14, // 36: sealwright.v1.Keys.GetKey:input_type -> sealwright.v1.GetKeyRequest
-	15, // 37: sealwright.v1.Keys.ListKeys:input_type -> sealwright.v1.ListKeysRequest
-	1,  // 38: sealwright.v1.Signatures.Sign:output_type -> sealwright.v1.Signed
-	3,  // 39: sealwright.v1.Signatures.Verify:output_type -> sealwright.v1.Verdict
-	6,  // 40: sealwright.v1.Signatures.SignBatch:output_type -> sealwright.v1.SignedBatch
-	9,  // 41: sealwright.v1.Signatures.VerifyBatch:output_type -> sealwright.v1.VerdictBatch
-	12, // 42: sealwright.v1.Signatures.Stream:output_type -> sealwright.v1.Result
-	1,  // 43: sealwright.v1.Signatures.SignUpload:output_type -> sealwright.v1.Signed
-	3,  // 44: sealwright.v1.Signatures.VerifyUpload:output_type -> sealwright.v1.Verdict
-	17, // 45: sealwright.v1.Keys.GetKey:output_type -> sealwright.v1.Key
-	16, // 46: sealwright.v1.Keys.ListKeys:output_type -> sealwright.v1.KeyList
-	38, // [38:47] is the sub-list for method output_type
-	29, // [29:38] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	1,  // 0: sealwright.v1.SignRequest.metadata:type_name -> sealwright.v1.Metadata
+	23, // 1: sealwright.v1.Metadata.labels:type_name -> sealwright.v1.Metadata.LabelsEntry
+	11, // 2: sealwright.v1.Signed.error:type_name -> sealwright.v1.ItemError
+	1,  // 3: sealwright.v1.VerifyRequest.metadata:type_name -> sealwright.v1.Metadata
+	11, // 4: sealwright.v1.Verdict.error:type_name -> sealwright.v1.ItemError
+	24, // 5: sealwright.v1.Verdict.not_after:type_name -> google.protobuf.Timestamp
+	6,  // 6: sealwright.v1.SignBatchRequest.items:type_name -> sealwright.v1.SignItem
+	1,  // 7: sealwright.v1.SignBatchRequest.metadata:type_name -> sealwright.v1.Metadata
+	1,  // 8: sealwright.v1.SignItem.metadata:type_name -> sealwright.v1.Metadata
+	2,  // 9: sealwright.v1.SignedBatch.items:type_name -> sealwright.v1.Signed
+	9,  // 10: sealwright.v1.VerifyBatchRequest.items:type_name -> sealwright.v1.VerifyItem
+	1,  // 11: sealwright.v1.VerifyBatchRequest.metadata:type_name -> sealwright.v1.Metadata
+	1,  // 12: sealwright.v1.VerifyItem.metadata:type_name -> sealwright.v1.Metadata
+	4,  // 13: sealwright.v1.VerdictBatch.items:type_name -> sealwright.v1.Verdict
+	0,  // 14: sealwright.v1.Operation.sign:type_name -> sealwright.v1.SignRequest
+	3,  // 15: sealwright.v1.Operation.verify:type_name -> sealwright.v1.VerifyRequest
+	2,  // 16: sealwright.v1.Result.signed:type_name -> sealwright.v1.Signed
+	4,  // 17: sealwright.v1.Result.verdict:type_name -> sealwright.v1.Verdict
+	14, // 18: sealwright.v1.Result.problem:type_name -> sealwright.v1.Problem
+	18, // 19: sealwright.v1.KeyList.items:type_name -> sealwright.v1.Key
+	24, // 20: sealwright.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	21, // 21: sealwright.v1.Key.schedule:type_name -> sealwright.v1.Schedule
+	22, // 22: sealwright.v1.Key.source:type_name -> sealwright.v1.KeySource
+	19, // 23: sealwright.v1.Key.versions:type_name -> sealwright.v1.KeyVersion
+	24, // 24: sealwright.v1.KeyVersion.created_at:type_name -> google.protobuf.Timestamp
+	24, // 25: sealwright.v1.KeyVersion.not_before:type_name -> google.protobuf.Timestamp
+	24, // 26: sealwright.v1.KeyVersion.not_after:type_name -> google.protobuf.Timestamp
+	20, // 27: sealwright.v1.KeyVersion.native:type_name -> sealwright.v1.NativeKey
+	24, // 28: sealwright.v1.KeyVersion.activated_at:type_name -> google.protobuf.Timestamp
+	24, // 29: sealwright.v1.KeyVersion.retired_at:type_name -> google.protobuf.Timestamp
+	24, // 30: sealwright.v1.KeyVersion.revoked_at:type_name -> google.protobuf.Timestamp
+	24, // 31: sealwright.v1.KeyVersion.destroy_at:type_name -> google.protobuf.Timestamp
+	24, // 32: sealwright.v1.KeyVersion.destroyed_at:type_name -> google.protobuf.Timestamp
+	24, // 33: sealwright.v1.KeyVersion.last_used_at:type_name -> google.protobuf.Timestamp
+	24, // 34: sealwright.v1.Schedule.at:type_name -> google.protobuf.Timestamp
+	24, // 35: sealwright.v1.KeySource.changed_at:type_name -> google.protobuf.Timestamp
+	24, // 36: sealwright.v1.KeySource.checked_at:type_name -> google.protobuf.Timestamp
+	0,  // 37: sealwright.v1.Signatures.Sign:input_type -> sealwright.v1.SignRequest
+	3,  // 38: sealwright.v1.Signatures.Verify:input_type -> sealwright.v1.VerifyRequest
+	5,  // 39: sealwright.v1.Signatures.SignBatch:input_type -> sealwright.v1.SignBatchRequest
+	8,  // 40: sealwright.v1.Signatures.VerifyBatch:input_type -> sealwright.v1.VerifyBatchRequest
+	12, // 41: sealwright.v1.Signatures.Stream:input_type -> sealwright.v1.Operation
+	0,  // 42: sealwright.v1.Signatures.SignUpload:input_type -> sealwright.v1.SignRequest
+	3,  // 43: sealwright.v1.Signatures.VerifyUpload:input_type -> sealwright.v1.VerifyRequest
+	15, // 44: sealwright.v1.Keys.GetKey:input_type -> sealwright.v1.GetKeyRequest
+	16, // 45: sealwright.v1.Keys.ListKeys:input_type -> sealwright.v1.ListKeysRequest
+	2,  // 46: sealwright.v1.Signatures.Sign:output_type -> sealwright.v1.Signed
+	4,  // 47: sealwright.v1.Signatures.Verify:output_type -> sealwright.v1.Verdict
+	7,  // 48: sealwright.v1.Signatures.SignBatch:output_type -> sealwright.v1.SignedBatch
+	10, // 49: sealwright.v1.Signatures.VerifyBatch:output_type -> sealwright.v1.VerdictBatch
+	13, // 50: sealwright.v1.Signatures.Stream:output_type -> sealwright.v1.Result
+	2,  // 51: sealwright.v1.Signatures.SignUpload:output_type -> sealwright.v1.Signed
+	4,  // 52: sealwright.v1.Signatures.VerifyUpload:output_type -> sealwright.v1.Verdict
+	18, // 53: sealwright.v1.Keys.GetKey:output_type -> sealwright.v1.Key
+	17, // 54: sealwright.v1.Keys.ListKeys:output_type -> sealwright.v1.KeyList
+	46, // [46:55] is the sub-list for method output_type
+	37, // [37:46] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_sealwright_v1_sealwright_proto_init() }
@@ -2077,16 +2319,16 @@ func file_sealwright_v1_sealwright_proto_init() {
 		return
 	}
 	file_sealwright_v1_sealwright_proto_msgTypes[0].OneofWrappers = []any{}
-	file_sealwright_v1_sealwright_proto_msgTypes[2].OneofWrappers = []any{}
-	file_sealwright_v1_sealwright_proto_msgTypes[4].OneofWrappers = []any{}
+	file_sealwright_v1_sealwright_proto_msgTypes[3].OneofWrappers = []any{}
 	file_sealwright_v1_sealwright_proto_msgTypes[5].OneofWrappers = []any{}
-	file_sealwright_v1_sealwright_proto_msgTypes[7].OneofWrappers = []any{}
+	file_sealwright_v1_sealwright_proto_msgTypes[6].OneofWrappers = []any{}
 	file_sealwright_v1_sealwright_proto_msgTypes[8].OneofWrappers = []any{}
-	file_sealwright_v1_sealwright_proto_msgTypes[11].OneofWrappers = []any{
+	file_sealwright_v1_sealwright_proto_msgTypes[9].OneofWrappers = []any{}
+	file_sealwright_v1_sealwright_proto_msgTypes[12].OneofWrappers = []any{
 		(*Operation_Sign)(nil),
 		(*Operation_Verify)(nil),
 	}
-	file_sealwright_v1_sealwright_proto_msgTypes[12].OneofWrappers = []any{
+	file_sealwright_v1_sealwright_proto_msgTypes[13].OneofWrappers = []any{
 		(*Result_Signed)(nil),
 		(*Result_Verdict)(nil),
 		(*Result_Problem)(nil),
@@ -2097,7 +2339,7 @@ func file_sealwright_v1_sealwright_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sealwright_v1_sealwright_proto_rawDesc), len(file_sealwright_v1_sealwright_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

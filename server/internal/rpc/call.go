@@ -18,7 +18,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sealwright/sealwright/server/internal/access"
-	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
@@ -33,15 +32,16 @@ const (
 
 // call is one operation with what is known of it.
 type call struct {
-	ctx    context.Context
-	caller access.Caller
-	from   netip.Addr // not valid if it is not known
-	op     operation.Report
-	left   limit.Result // of the limits; for the trailer of a refusal
+	ctx     context.Context
+	cancel  context.CancelFunc // of the time for key services; nil if none is asked
+	caller  access.Caller
+	address string // of the peer, with its port
+	op      operation.Report
+	left    limit.Result // of the limits; for the trailer of a refusal
 }
 
 func (s *Server) begin(ctx context.Context, name string) *call {
-	return &call{ctx: ctx, op: operation.Report{Name: name, RequestID: s.requests.Next(), Start: s.o.Now()}}
+	return &call{ctx: ctx, left: limit.Result{OK: true}, op: operation.Report{Name: name, RequestID: s.requests.Next(), Start: s.o.Now()}}
 }
 
 // handler does one operation: it reads the request and sends the answer.
@@ -110,6 +110,9 @@ func mayAny(caller access.Caller, actions []access.Action) (refusal error) {
 // finish reports the operation, and returns what the caller may know of err, nil
 // for nothing.
 func (s *Server) finish(c *call, err error) *problem {
+	if c.cancel != nil {
+		c.cancel()
+	}
 	c.op.Status = http.StatusOK
 	var p *problem
 	if err != nil {
@@ -143,9 +146,7 @@ func (c *call) trailer() metadata.MD {
 // identify finds out who calls, and in which tenant.
 func (s *Server) identify(c *call) error {
 	r := requestOf(c.ctx)
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.from = from.Addr()
-	}
+	c.address = r.RemoteAddr
 	for _, name := range [...]string{"signature", "signature-input"} {
 		if len(metadata.ValueFromIncomingContext(c.ctx, name)) > 0 {
 			return s.unknown(c, r, fault.New(fault.Denied, "not authenticated: the call has %s, but signed requests are for HTTP", name))
@@ -179,7 +180,7 @@ func requestOf(ctx context.Context) *http.Request {
 			r.TLS = &info.State
 		}
 	}
-	return r
+	return r.WithContext(ctx)
 }
 
 func addressOf(a net.Addr) string {
@@ -192,6 +193,10 @@ func addressOf(a net.Addr) string {
 // unknown returns what who is not authenticated may know, as the HTTP API does.
 // The log knows why.
 func (s *Server) unknown(c *call, r *http.Request, err error) error {
+	var many limit.TooMany
+	if errors.As(err, &many) { // the log has the operation, and no more
+		return newProblem("rate-limited", "too many attempts from this address have failed: try again later")
+	}
 	switch fault.KindOf(err) {
 	case fault.Conflict, fault.Unavailable:
 		return err
@@ -208,7 +213,11 @@ func (s *Server) take(c *call, units int) error {
 	if s.o.Limiter == nil || !s.o.Limiter.Active() {
 		return nil
 	}
-	return c.limited(s.o.Limiter.Check(c.ctx, limit.Request{Tenant: c.caller.Tenant, Caller: c.caller.ID, Address: c.from}, units))
+	r := limit.Request{Tenant: c.caller.Tenant, Caller: c.caller.ID}
+	if from, err := netip.ParseAddrPort(c.address); err == nil {
+		r.Address = from.Addr()
+	}
+	return c.limited(s.o.Limiter.Check(c.ctx, r, units))
 }
 
 // takeItems counts the items of a batch, of which the first one was counted with
@@ -236,46 +245,8 @@ func (c *call) limited(r limit.Result) error {
 	return newProblem("rate-limited", "this is more than the limit allows: try again later")
 }
 
-// find returns the key to use, if the caller may do action to it, and counts
-// items of it.
-func (s *Server) find(c *call, action access.Action, name string, purpose, derive *string, items int) (*custody.Key, error) {
-	if custody.ValidName(name) { // somebody may have put a secret in its place
-		c.op.Key = name
-	}
-	key, err := s.o.Keys.Find(c.caller, action, name)
-	if err != nil {
-		return nil, err
-	}
-	c.op.KeyID, c.op.Algorithm = key.ID, key.Algorithm.String()
-	if purpose != nil {
-		if *purpose == "" {
-			return nil, invalid("purpose", "empty, leave it out if the purpose does not matter")
-		}
-		if err := key.CheckPurpose(*purpose); err != nil {
-			return nil, err
-		}
-	}
-	if derive != nil {
-		if key, err = key.Derive(*derive); err != nil {
-			return nil, err
-		}
-	}
-	return key, s.takeItems(c, key.Name, items)
-}
-
-// bound ends the context of an operation with a native key after the time that
-// it has for the key service; the function that it returns frees what that holds.
-func (s *Server) bound(c *call, key *custody.Key) (done func()) {
-	if !key.Native() {
-		return func() {}
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, s.o.Limits.Device)
-	c.ctx = ctx
-	return cancel
-}
-
-// one makes a handler of a function from one request to one answer.
-func one[Q any, A proto.Message](s *Server, do func(*call, *Q) (A, error)) handler {
+// unary makes a handler of a function from one request to one answer.
+func unary[Q any, A proto.Message](s *Server, do func(*call, *Q) (A, error)) handler {
 	return func(c *call, stream grpc.ServerStream) error {
 		q := new(Q)
 		if err := receive(stream, q, s.o.Limits.Progress); err != nil {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,6 +29,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
+	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -109,6 +111,9 @@ type Options struct {
 	// errors are those of the HTTP API.
 	Authenticate func(*http.Request) (access.Caller, error)
 
+	// Prepare is that of the HTTP API; nil means that access alone decides.
+	Prepare func(context.Context, policy.Request) (*custody.Key, policy.Decision, error)
+
 	// Limiter says how fast callers, keys, tenants and addresses may ask; nil
 	// means that nothing is limited. Turns is nil for no bound.
 	Limiter *limit.Limiter
@@ -130,6 +135,7 @@ type Server struct {
 	grpc     *grpc.Server
 	requests operation.IDs
 	cursors  *cursor.Sealer
+	stop     sync.Once
 	stopping chan struct{} // closed when calls that could go on for long must end
 }
 
@@ -141,6 +147,12 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Prepare == nil {
+		o.Prepare = func(_ context.Context, r policy.Request) (*custody.Key, policy.Decision, error) {
+			k, err := o.Keys.Find(r.Caller, r.Action, r.Key)
+			return k, policy.Decision{}, err
+		}
 	}
 	cursors, err := cursor.New(o.Cursors)
 	if err != nil {
@@ -179,10 +191,10 @@ func (s *Server) options() []grpc.ServerOption {
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
 // Stop takes no new calls and finishes those that are under way, without what
-// could go on for long: streams end after what they have read. When ctx ends, all
-// others are broken off. Call it once.
+// could go on for long: streams end with the results of what they have begun. When
+// ctx ends, all others are broken off.
 func (s *Server) Stop(ctx context.Context) {
-	close(s.stopping)
+	s.stop.Do(func() { close(s.stopping) })
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
@@ -204,10 +216,10 @@ func (s *Server) services() []grpc.ServiceDesc {
 		ServiceName: pb.Signatures_ServiceDesc.ServiceName,
 		Metadata:    pb.Signatures_ServiceDesc.Metadata,
 		Streams: []grpc.StreamDesc{
-			{StreamName: "Sign", Handler: s.operation("sign", signing, one(s, s.sign))},
-			{StreamName: "Verify", Handler: s.operation("verify", verifying, one(s, s.verify))},
-			{StreamName: "SignBatch", Handler: s.operation("sign", signing, one(s, s.signBatch))},
-			{StreamName: "VerifyBatch", Handler: s.operation("verify", verifying, one(s, s.verifyBatch))},
+			{StreamName: "Sign", Handler: s.operation("sign", signing, unary(s, s.sign))},
+			{StreamName: "Verify", Handler: s.operation("verify", verifying, unary(s, s.verify))},
+			{StreamName: "SignBatch", Handler: s.operation("sign", signing, unary(s, s.signBatch))},
+			{StreamName: "VerifyBatch", Handler: s.operation("verify", verifying, unary(s, s.verifyBatch))},
 			{StreamName: "Stream", Handler: s.stream, ClientStreams: true, ServerStreams: true},
 			{StreamName: "SignUpload", Handler: s.operation("sign", signing, s.signUpload), ClientStreams: true},
 			{StreamName: "VerifyUpload", Handler: s.operation("verify", verifying, s.verifyUpload), ClientStreams: true},
@@ -216,8 +228,8 @@ func (s *Server) services() []grpc.ServiceDesc {
 		ServiceName: pb.Keys_ServiceDesc.ServiceName,
 		Metadata:    pb.Keys_ServiceDesc.Metadata,
 		Streams: []grpc.StreamDesc{
-			{StreamName: "GetKey", Handler: s.operation("keys.get", reading, one(s, s.getKey))},
-			{StreamName: "ListKeys", Handler: s.operation("keys.list", reading, one(s, s.listKeys))},
+			{StreamName: "GetKey", Handler: s.operation("keys.get", reading, unary(s, s.getKey))},
+			{StreamName: "ListKeys", Handler: s.operation("keys.list", reading, unary(s, s.listKeys))},
 		},
 	}, s.health()}
 }

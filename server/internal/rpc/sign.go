@@ -10,6 +10,7 @@ import (
 	pb "github.com/sealwright/sealwright/proto/sealwright/v1"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/kms"
 	"github.com/sealwright/sealwright/server/internal/operation"
 )
@@ -52,78 +53,109 @@ func (c *call) content(message []byte, item int) ([]byte, error) {
 }
 
 func (s *Server) sign(c *call, q *pb.SignRequest) (*pb.Signed, error) {
-	key, err := s.find(c, access.KeySign, q.Key, q.Purpose, q.Context, 1)
+	u, err := s.one(c, asked{access.KeySign, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata)
 	if err != nil {
 		return nil, err
 	}
-	c.op.Version = key.Signing
-	defer s.bound(c, key)()
+	s.limitDevice(c, u.key)
 	answer := &pb.Signed{}
-	return answer, c.signOne(answer, key, q.Message, -1, make([]byte, 0, key.Algorithm.Size()))
+	return answer, c.signOne(answer, u, q.Message, -1)
 }
 
-// signOne writes the tag of a message into answer. The tag is appended to space.
-func (c *call) signOne(answer *pb.Signed, key *custody.Key, message []byte, item int, space []byte) error {
+// signOne writes the tag of a message into answer.
+func (c *call) signOne(answer *pb.Signed, u use, message []byte, item int) error {
 	content, err := c.content(message, item)
 	if err != nil {
 		return err
 	}
-	tag, version, err := key.Make(c.ctx, space, content)
+	tag, version, err := u.key.Make(c.ctx, make([]byte, 0, u.key.Algorithm.Size()), u.behind(content))
 	if err != nil {
 		return err
 	}
-	c.signed(answer, key, tag, version)
+	c.signed(answer, u, tag, version)
 	return nil
 }
 
-func (c *call) signed(answer *pb.Signed, key *custody.Key, tag []byte, version int) {
+func (c *call) signed(answer *pb.Signed, u use, tag []byte, version int) {
 	c.op.Version = version
 	c.op.Valid++
-	answer.Tag, answer.Key, answer.Version, answer.Algorithm = tag, key.Name, int32(version), key.Algorithm.String()
-	answer.Signature = key.Signature(tag, version).String()
-	answer.Covers, answer.Construction = construction(key)
+	answer.Tag, answer.Key, answer.Version, answer.Algorithm = tag, u.key.Name, int32(version), u.key.Algorithm.String()
+	answer.Signature = u.key.Signature(tag, version).String()
+	answer.Covers, answer.Construction = construction(u.key)
+	answer.Bound = u.prefix != nil
 }
 
 func (s *Server) signBatch(c *call, q *pb.SignBatchRequest) (*pb.SignedBatch, error) {
-	key, err := s.findForBatch(c, access.KeySign, q.Key, q.Purpose, q.Context, len(q.Items))
-	if err != nil {
-		return nil, err
+	results := make([]pb.Signed, len(q.Items))
+	answer := &pb.SignedBatch{Items: make([]*pb.Signed, len(results))}
+	err := s.batch(c, asked{access.KeySign, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata, len(results),
+		func(i int) *pb.Metadata { return q.Items[i].Metadata },
+		func(i int, u use) error {
+			answer.Items[i] = &results[i]
+			return c.signOne(&results[i], u, q.Items[i].Message, i)
+		},
+		func(i int, e *pb.ItemError) { answer.Items[i] = &pb.Signed{Error: e} })
+	return answer, err
+}
+
+// batch does the items of a batch with the metadata all, or that which of returns
+// for an item that has its own. An item that cannot be processed is given to
+// failed; the others are not concerned.
+func (s *Server) batch(c *call, a asked, all *pb.Metadata, items int, of func(int) *pb.Metadata, do func(int, use) error, failed func(int, *pb.ItemError)) error {
+	if items > s.o.Limits.Items {
+		return newProblem("too-large", fmt.Sprintf("items: more than %d items", s.o.Limits.Items))
 	}
-	c.op.Version = key.Signing
-	defer s.bound(c, key)()
-	results, size := make([]pb.Signed, len(q.Items)), key.Algorithm.Size()
-	answer, tags := &pb.SignedBatch{Items: make([]*pb.Signed, len(results))}, make([]byte, len(results)*size)
-	for i := range results {
-		answer.Items[i] = &results[i]
-		err := c.signOne(&results[i], key, q.Items[i].GetMessage(), i, tags[i*size:i*size:(i+1)*size])
-		if results[i].Error, err = c.item(i, err); err != nil {
-			return nil, err
+	if err := s.find(c, a, items); err != nil {
+		return err
+	}
+	c.op.Metadata = metadataOf(all)
+	inherits := items == 0
+	for i := 0; i < items && !inherits; i++ {
+		inherits = of(i) == nil
+	}
+	var u use
+	var err error
+	if inherits {
+		if u, err = s.choose(c, a, c.op.Metadata); err != nil {
+			return err
+		}
+		s.limitDevice(c, u.key)
+	}
+	c.op.Outcome, c.op.Items = operation.OK, items
+	for i := range items {
+		own, err := u, error(nil)
+		if m := of(i); m != nil {
+			if own, err = s.chooseItem(c, a, m, i); err == nil {
+				s.limitDevice(c, own.key)
+			}
+		}
+		if err == nil {
+			err = do(i, own)
+		}
+		bad, isBad := err.(*badItem)
+		switch {
+		case isBad:
+			c.op.Failed++
+			failed(i, &pb.ItemError{Index: int32(i), Location: bad.location, Detail: bad.detail})
+		case err != nil:
+			return err
 		}
 	}
-	return answer, nil
+	return nil
 }
 
-// findForBatch is find for a batch.
-func (s *Server) findForBatch(c *call, action access.Action, name string, purpose, derive *string, items int) (*custody.Key, error) {
-	if items > s.o.Limits.Items {
-		return nil, newProblem("too-large", fmt.Sprintf("items: more than %d items", s.o.Limits.Items))
+// chooseItem is choose for an item with metadata of its own. What is denied or
+// wrong is a [*badItem] then.
+func (s *Server) chooseItem(c *call, a asked, m *pb.Metadata, item int) (use, error) {
+	u, err := s.choose(c, a, metadataOf(m))
+	bad, isBad := err.(*badItem)
+	switch {
+	case isBad:
+		err = invalid(place(item, bad.location), "%s", bad.detail)
+	case fault.KindOf(err) == fault.Denied:
+		err = invalid(place(item, ""), "%s", fault.Public(err))
 	}
-	key, err := s.find(c, action, name, purpose, derive, items)
-	if err == nil {
-		c.op.Outcome, c.op.Items = operation.OK, items
-	}
-	return key, err
-}
-
-// item returns why an item cannot be processed, and everything else that went
-// wrong as an error.
-func (c *call) item(index int, err error) (*pb.ItemError, error) {
-	bad, ok := err.(*badItem)
-	if !ok {
-		return nil, err
-	}
-	c.op.Failed++
-	return &pb.ItemError{Index: int32(index), Location: bad.location, Detail: bad.detail}, nil
+	return u, err
 }
 
 // signUpload signs a message of any size while it comes.
@@ -132,36 +164,37 @@ func (s *Server) signUpload(c *call, stream grpc.ServerStream) error {
 	if err := s.first(stream, q); err != nil {
 		return err
 	}
-	key, err := s.find(c, access.KeySign, q.Key, q.Purpose, q.Context, 1)
+	u, err := s.one(c, asked{access.KeySign, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata)
 	if err != nil {
 		return err
 	}
-	to, err := key.SignStream()
+	to, err := u.key.SignStream()
 	if err != nil {
 		return err
 	}
 	defer to.Close()
+	_, _ = to.Write(u.prefix) // it takes everything, like the rest
 	for err == nil {
 		if q.Message == nil {
 			return invalid("message", "is missing")
 		}
-		_, _ = to.Write(q.Message) // it takes everything
+		_, _ = to.Write(q.Message)
 		c.op.Bytes += int64(len(q.Message))
 		q = new(pb.SignRequest)
-		if err = receive(stream, q, s.o.Limits.Progress); err == nil && (q.Key != "" || q.Purpose != nil || q.Context != nil) {
+		if err = receive(stream, q, s.o.Limits.Progress); err == nil && (q.Key != "" || q.Purpose != nil || q.Context != nil || q.Metadata != nil || q.BindMetadata) {
 			return onlyMessage()
 		}
 	}
 	if err != io.EOF {
 		return err
 	}
-	defer s.bound(c, key)()
+	s.limitDevice(c, u.key)
 	tag, version, err := to.Sign(c.ctx, make([]byte, 0, maxTag))
 	if err != nil {
 		return err
 	}
 	answer := &pb.Signed{}
-	c.signed(answer, key, tag, version)
+	c.signed(answer, u, tag, version)
 	return sent(stream.SendMsg(answer))
 }
 

@@ -185,7 +185,7 @@ func (v *conversation) asWhom(c *call) error {
 		v.who, v.known = c, c.op.Start
 		return nil
 	}
-	c.caller, c.from, c.op.Caller = v.who.caller, v.who.from, v.who.op.Caller
+	c.caller, c.address, c.op.Caller = v.who.caller, v.who.address, v.who.op.Caller
 	return nil
 }
 

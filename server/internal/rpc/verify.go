@@ -32,24 +32,24 @@ func refuses(err error) bool {
 }
 
 func (s *Server) verify(c *call, q *pb.VerifyRequest) (*pb.Verdict, error) {
-	key, err := s.find(c, access.KeyVerify, q.Key, q.Purpose, q.Context, 1)
+	u, err := s.one(c, asked{access.KeyVerify, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata)
 	if err != nil {
 		return nil, err
 	}
-	defer s.bound(c, key)()
-	v, err := c.verifyOne(key, q.Message, q.Tag, q.Signature, -1)
+	s.limitDevice(c, u.key)
+	v, err := c.verifyOne(u, q.Message, q.Tag, q.Signature, -1)
 	if err != nil {
 		return nil, err
 	}
 	answer := &pb.Verdict{}
-	c.conclude(answer, key, v)
+	c.conclude(answer, u, v)
 	return answer, nil
 }
 
 // verifyOne verifies a message. The error is a [*badItem] if there is nothing to
 // verify, and of kind [fault.Unavailable] if it is not known whether it is valid.
-func (c *call) verifyOne(key *custody.Key, message, tag []byte, signature *string, item int) (custody.Verdict, error) {
-	claim, err := claimOf(key, tag, signature, item)
+func (c *call) verifyOne(u use, message, tag []byte, signature *string, item int) (custody.Verdict, error) {
+	claim, err := claimOf(u.key, tag, signature, item)
 	if err != nil && !refuses(err) {
 		return custody.Verdict{}, err
 	}
@@ -60,48 +60,49 @@ func (c *call) verifyOne(key *custody.Key, message, tag []byte, signature *strin
 	if err != nil {
 		return custody.Refused(0, err), nil
 	}
-	return key.Check(c.ctx, claim, content)
+	return u.key.Check(c.ctx, claim, u.behind(content))
 }
 
 // conclude writes a verdict into answer, and into the report of a single
 // operation.
-func (c *call) conclude(answer *pb.Verdict, key *custody.Key, v custody.Verdict) {
+func (c *call) conclude(answer *pb.Verdict, u use, v custody.Verdict) {
 	c.op.Outcome, c.op.Reason = operation.Valid, string(v.Reason)
 	if !v.Valid {
 		c.op.Outcome = operation.Invalid
 	}
-	c.concludeItem(answer, key, v)
+	c.concludeItem(answer, u, v)
 }
 
-func (c *call) concludeItem(answer *pb.Verdict, key *custody.Key, v custody.Verdict) {
+func (c *call) concludeItem(answer *pb.Verdict, u use, v custody.Verdict) {
+	key := u.key
 	c.op.Version = v.Version
 	if v.Valid {
 		c.op.Valid++
-		answer.State = string(key.State(v.Version))
+		state, until := key.Standing(v.Version)
+		answer.State, answer.NotAfter = string(state), instantOf(until)
 	}
 	answer.Valid, answer.Reason, answer.Detail = v.Valid, string(v.Reason), v.Detail
 	answer.Key, answer.KeyId, answer.Version, answer.Algorithm = key.Name, key.ID, int32(v.Version), key.Algorithm.String()
 	answer.Covers, answer.Construction = construction(key)
+	answer.Bound = u.prefix != nil
 }
 
 func (s *Server) verifyBatch(c *call, q *pb.VerifyBatchRequest) (*pb.VerdictBatch, error) {
-	key, err := s.findForBatch(c, access.KeyVerify, q.Key, q.Purpose, q.Context, len(q.Items))
-	if err != nil {
-		return nil, err
-	}
-	defer s.bound(c, key)()
 	results := make([]pb.Verdict, len(q.Items))
 	answer := &pb.VerdictBatch{Items: make([]*pb.Verdict, len(results))}
-	for i, m := range q.Items {
-		answer.Items[i] = &results[i]
-		v, err := c.verifyOne(key, m.Message, m.Tag, m.Signature, i)
-		if err == nil {
-			c.concludeItem(&results[i], key, v)
-		} else if results[i].Error, err = c.item(i, err); err != nil {
-			return nil, err
-		}
-	}
-	return answer, nil
+	err := s.batch(c, asked{access.KeyVerify, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata, len(results),
+		func(i int) *pb.Metadata { return q.Items[i].Metadata },
+		func(i int, u use) error {
+			answer.Items[i] = &results[i]
+			m := q.Items[i]
+			v, err := c.verifyOne(u, m.Message, m.Tag, m.Signature, i)
+			if err == nil {
+				c.concludeItem(&results[i], u, v)
+			}
+			return err
+		},
+		func(i int, e *pb.ItemError) { answer.Items[i] = &pb.Verdict{Error: e} })
+	return answer, err
 }
 
 // verifyUpload verifies a message of any size while it comes. What can be refused
@@ -111,47 +112,48 @@ func (s *Server) verifyUpload(c *call, stream grpc.ServerStream) error {
 	if err := s.first(stream, q); err != nil {
 		return err
 	}
-	key, err := s.find(c, access.KeyVerify, q.Key, q.Purpose, q.Context, 1)
+	u, err := s.one(c, asked{access.KeyVerify, q.Key, q.Purpose, q.Context, q.BindMetadata}, q.Metadata)
 	if err != nil {
 		return err
 	}
-	v, err := s.checkUpload(c, stream, key, q)
+	v, err := s.checkUpload(c, stream, u, q)
 	if err != nil {
 		return err
 	}
 	answer := &pb.Verdict{}
-	c.conclude(answer, key, v)
+	c.conclude(answer, u, v)
 	return sent(stream.SendMsg(answer))
 }
 
-func (s *Server) checkUpload(c *call, stream grpc.ServerStream, key *custody.Key, q *pb.VerifyRequest) (custody.Verdict, error) {
-	claim, err := claimOf(key, q.Tag, q.Signature, -1)
+func (s *Server) checkUpload(c *call, stream grpc.ServerStream, u use, q *pb.VerifyRequest) (custody.Verdict, error) {
+	claim, err := claimOf(u.key, q.Tag, q.Signature, -1)
 	if refuses(err) {
 		return custody.Refused(0, err), nil
 	}
 	if err != nil {
 		return custody.Verdict{}, err
 	}
-	to, err := key.CheckStream(claim)
+	to, err := u.key.CheckStream(claim)
 	if err != nil {
 		return custody.Verdict{}, err
 	}
 	defer to.Close()
+	_, _ = to.Write(u.prefix) // it takes everything, like the rest
 	for err == nil {
 		if q.Message == nil {
 			return custody.Verdict{}, invalid("message", "is missing")
 		}
-		_, _ = to.Write(q.Message) // it takes everything
+		_, _ = to.Write(q.Message)
 		c.op.Bytes += int64(len(q.Message))
 		q = new(pb.VerifyRequest)
 		err = receive(stream, q, s.o.Limits.Progress)
-		if err == nil && (q.Key != "" || q.Purpose != nil || q.Context != nil || q.Tag != nil || q.Signature != nil) {
+		if err == nil && (q.Key != "" || q.Purpose != nil || q.Context != nil || q.Tag != nil || q.Signature != nil || q.Metadata != nil || q.BindMetadata) {
 			return custody.Verdict{}, onlyMessage()
 		}
 	}
 	if err != io.EOF {
 		return custody.Verdict{}, err
 	}
-	defer s.bound(c, key)()
+	s.limitDevice(c, u.key)
 	return to.Check(c.ctx)
 }
