@@ -106,11 +106,14 @@ func (a *API) readBody(x *exchange, limit int64) error {
 	}
 }
 
+// maxTrusted is the declared length up to which memory is made for it at once.
+const maxTrusted = 64 << 10
+
 // grow returns b with more capacity. It trusts a declared length for the first
 // 64 KiB only: memory follows what has really come.
 func grow(b []byte, declared, limit int64) []byte {
 	size := max(int64(2*cap(b)), 2048)
-	if declared >= 0 && declared < maxKept {
+	if declared >= 0 && declared < maxTrusted {
 		size = max(declared+1, 512) // one more to see the end without growing
 	}
 	bigger := make([]byte, len(b), min(size, limit+1))

@@ -207,8 +207,10 @@ func (x *exchange) bytesOf(m *message, item int) ([]byte, error) {
 
 // decodeBase64 decodes padded base64 (RFC 4648 section 4) over dst.
 func decodeBase64(dst, text []byte) ([]byte, error) {
-	if i := bytes.IndexAny(text, "\r\n"); i >= 0 {
-		return nil, fmt.Errorf("not base64 at character %d", i)
+	for _, end := range [...]byte{'\n', '\r'} {
+		if i := bytes.IndexByte(text, end); i >= 0 {
+			return nil, fmt.Errorf("not base64 at character %d", i)
+		}
 	}
 	dst, err := strictBase64.AppendDecode(dst, text)
 	if at, ok := err.(base64.CorruptInputError); ok {

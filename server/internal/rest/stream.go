@@ -134,14 +134,17 @@ func streamEncoding(r *http.Request) (canon.Encoding, error) {
 	return e, nil
 }
 
+// streamPart is how many bytes of a streamed body are in memory at a time.
+const streamPart = 64 << 10
+
 // stream writes the body to w, which takes everything. A body that does not arrive in
 // full is an error: half a message is never signed. At its end it is decided
 // once more whether the caller may do action.
 func (a *API) stream(x *exchange, action access.Action, w io.Writer) error {
-	if cap(x.content) < maxKept {
-		x.content = make([]byte, maxKept)
+	if cap(x.content) < streamPart {
+		x.content = make([]byte, streamPart)
 	}
-	buf := x.content[:maxKept]
+	buf := x.content[:streamPart]
 	in := a.bodyReader(x)
 	for {
 		n, err := in.Read(buf)
