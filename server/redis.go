@@ -95,13 +95,14 @@ func checkRedisURL(text string, plaintext bool) error {
 
 // openRedis connects to the Redis that the nodes share, nil for none. local is
 // the guard of this node alone, which redis.on_store_error needs; nil means none.
-func openRedis(ctx context.Context, c redisConfig, local gate.Claims, log *slog.Logger) (*redis.Client, error) {
+// first says that no message was ever accepted.
+func openRedis(ctx context.Context, c redisConfig, local gate.Claims, first bool, log *slog.Logger) (*redis.Client, error) {
 	if c.url == "" {
 		return nil, nil
 	}
 	o := redis.Options{
 		URL: c.url, Password: c.password, Timeout: c.timeout, Skew: c.futureSkew, AssumeNoEviction: c.assumeNoEviction,
-		Strict: c.strict, Local: local, FallBack: c.local, Log: log,
+		Strict: c.strict, Local: local, First: first, FallBack: c.local, Log: log,
 	}
 	if c.caFile != "" {
 		pem, err := os.ReadFile(c.caFile)

@@ -125,7 +125,7 @@ func openGuard(ctx context.Context, c Config, db database, keys *custody.Service
 	}); err != nil {
 		return nil, err
 	}
-	if err := g.share(ctx, c, db, keys, nodes); err != nil {
+	if err := g.share(ctx, c, db, keys, nodes, first); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	g.measure(recorder)
@@ -133,11 +133,11 @@ func openGuard(ctx context.Context, c Config, db database, keys *custody.Service
 }
 
 // share chooses who decides: Redis, or this node alone.
-func (g *guard) share(ctx context.Context, c Config, db database, keys *custody.Service, nodes cluster) (err error) {
+func (g *guard) share(ctx context.Context, c Config, db database, keys *custody.Service, nodes cluster, first bool) (err error) {
 	if err := succeed(ctx, db, nodes, filepath.Join(c.Data, replayFolder, processFile)); err != nil {
 		return err
 	}
-	if g.shared, err = openRedis(ctx, c.redis, g.signed, g.log); err != nil {
+	if g.shared, err = openRedis(ctx, c.redis, g.signed, first, g.log); err != nil {
 		return err
 	}
 	if g.shared != nil {

@@ -81,8 +81,13 @@ func (e *epoch) bars(now time.Time, keep time.Duration, at time.Time) bool {
 }
 
 // BarredUntil returns the last instant of which messages are refused because
-// Redis may have forgotten them.
-func (c *Client) BarredUntil() time.Time { return c.epoch.Load().barrier }
+// Redis may have forgotten them; zero if there is none.
+func (c *Client) BarredUntil() time.Time {
+	if b := c.epoch.Load().barrier; !b.Equal(noBarrier) {
+		return b
+	}
+	return time.Time{}
+}
 
 // answers are those to one claim.
 type answers struct {

@@ -28,6 +28,9 @@ type epoch struct {
 	barrier time.Time // claims of messages signed until here, inclusive, may be lost; in microseconds
 }
 
+// noBarrier is before every message.
+var noBarrier = time.UnixMicro(0)
+
 // newEpoch returns an epoch with a new text.
 func newEpoch(runID string, durable bool, barrier time.Time) *epoch {
 	e := &epoch{runID: runID, durable: durable, barrier: time.UnixMicro(barrier.UnixMicro())}
@@ -116,6 +119,9 @@ func (c *Client) observe(ctx context.Context, cn conn) error {
 		}
 		doubt := c.doubt.Load()
 		barrier := c.o.Now().Add(c.o.Skew + clockMargin)
+		if c.first.Load() && parseEpoch(s.epoch) == nil {
+			barrier = noBarrier
+		}
 		e := s.next(barrier)
 		if doubt {
 			e = newEpoch(s.runID, s.durable, barrier)
@@ -128,8 +134,12 @@ func (c *Client) observe(ctx context.Context, cn conn) error {
 			if stored != e.text {
 				continue
 			}
-			c.o.Log.Warn("redis is new, was started again or may have lost data: what was signed until the barrier is refused",
-				"barrier", e.barrier.UTC().Format(time.RFC3339Nano), "durable", e.durable)
+			if e.barrier.Equal(noBarrier) {
+				c.o.Log.Info("redis is new, and nothing was accepted before", "durable", e.durable)
+			} else {
+				c.o.Log.Warn("redis is new, was started again or may have lost data: what was signed until the barrier is refused",
+					"barrier", e.barrier.UTC().Format(time.RFC3339Nano), "durable", e.durable)
+			}
 		}
 		c.epoch.Store(e)
 		c.doubt.CompareAndSwap(doubt, false)

@@ -63,6 +63,11 @@ type Options struct {
 	// noeviction, where CONFIG is forbidden.
 	AssumeNoEviction bool
 
+	// First says that no message was ever accepted, so that a Redis without an
+	// epoch, as it is at Open, has lost nothing: the key that makes the IDs is
+	// new.
+	First bool
+
 	// Strict refuses what was not written by a replica too.
 	Strict bool
 
@@ -85,6 +90,7 @@ type Client struct {
 	look   chan struct{}             // has one element when the server must be looked at now
 	away   atomic.Pointer[time.Time] // since when Redis does not answer; nil while it does
 	doubt  atomic.Bool               // the next epoch must be a new one
+	first  atomic.Bool               // Options.First, until Open returns
 	limits breaker
 }
 
@@ -112,6 +118,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	logging.Disable() // of the library, to stderr; all that matters is returned too
 	c := &Client{o: o, look: make(chan struct{}, 1)}
+	c.first.Store(o.First)
 	c.configure(settings)
 	c.db = redis.NewClient(settings)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -119,6 +126,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := c.db.Ping(ctx).Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to redis %s: %w", settings.Addr, err), c.db.Close())
 	}
+	c.first.Store(false)
 	return c, nil
 }
 

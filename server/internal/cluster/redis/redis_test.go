@@ -81,6 +81,35 @@ func works(t *testing.T, c *redis.Client) {
 	}
 }
 
+// With a new key an empty Redis has lost nothing; what it loses later is barred
+// as ever, and an epoch that is there counts.
+func TestFirst(t *testing.T) {
+	p := peer.StartRedis(t, peer.RedisOptions{})
+	now := time.Now()
+	untimed := func(n byte) gate.Claim { return gate.Claim{ID: replay.ID{n}, Until: now.Add(72 * time.Hour)} }
+	c := open(t, p, redis.Options{First: true})
+	if got := c.BarredUntil(); !got.IsZero() {
+		t.Errorf("BarredUntil: got %v, want none", got)
+	}
+	for i, want := range []replay.Outcome{replay.Fresh, replay.Replayed} {
+		for n, m := range []gate.Claim{message(1, now.Add(-time.Minute)), untimed(2)} {
+			if got := claim(t, c, now, m); got != want {
+				t.Errorf("message %d, use %d: got %v, want %v", n, i, got, want)
+			}
+		}
+	}
+	p.Crash(t) // with all it had
+	p.Start(t)
+	works(t, c)
+	if got := c.BarredUntil(); got.Before(now) {
+		t.Errorf("after a loss: barred until %v", got)
+	}
+	for _, c := range []*redis.Client{c, open(t, p, redis.Options{First: true})} {
+		refused(t, c, now, message(1, now.Add(-time.Minute)))
+		refused(t, c, now, untimed(2))
+	}
+}
+
 func TestClaim(t *testing.T) {
 	p := peer.StartRedis(t, peer.RedisOptions{})
 	c := open(t, p, redis.Options{})
