@@ -112,6 +112,9 @@ const (
 //	  serve_without_kms: 24h
 //	cluster:
 //	  stale_after: 15m
+//	replay:
+//	  mode: barrier
+//	  past: 5m
 type File struct {
 	Listen     Setting `yaml:"listen"`
 	GRPCListen Setting `yaml:"grpc_listen"`
