@@ -33,7 +33,7 @@ run: build ## build and serve on LISTEN (127.0.0.1:8470) with the store in DATA 
 	bin/sealwright serve --listen $(LISTEN) --data $(DATA)
 
 build: ## build bin/sealwright
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/sealwright ./cmd/sealwright
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags '-s -w' -o bin/sealwright ./cmd/sealwright
 
 # All checks run, also after one has failed; the last lines name those that did.
 test: ## run all checks and all tests, and start what real servers they need
