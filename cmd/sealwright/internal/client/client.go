@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ type Client struct {
 
 // New returns a client of the server at base, an http or https URL. The
 // credential is a bearer token, or [CredentialText] of one that signs requests.
-// A tenant is named by operators only.
+// A tenant is named by operators only. A token is sent over https only, and to
+// this machine.
 func New(base, tenant string, credential secret.Bytes) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -51,7 +53,15 @@ func New(base, tenant string, credential secret.Bytes) (*Client, error) {
 	if s != nil {
 		c.token, c.http.Transport = secret.Bytes{}, s
 	}
+	if !c.token.IsZero() && u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, errors.New("server: a token would cross the network in clear: use https, or a credential that signs requests")
+	}
 	return c, nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
 // RefusedError is the error of a call that the server refused, or that did not
