@@ -24,13 +24,23 @@ func openCallers(ctx context.Context, db database, keys *custody.Service, nodes 
 // authenticator knows callers by a bearer token, that of the administrator
 // among them, by a signature, or by a client certificate. Further kinds of tokens stand before the last
 // one, which takes every text; further methods stand beside these.
-func authenticator(callers *tenant.Service, admin *authn.AdminToken, seen *guard, more ...authn.TokenKind) (authn.Authenticator, error) {
+//
+// A node that is cut off for too long does not take the token of the
+// administrator either: it could have been replaced.
+func authenticator(callers *tenant.Service, admin *authn.AdminToken, nodes cluster, seen *guard, more ...authn.TokenKind) (authn.Authenticator, error) {
 	signature, err := authn.Signature(authn.Signatures{Credential: callers.BySignature, Claim: seen.request, Transport: authn.Direct})
 	if err != nil {
 		return nil, err
 	}
 	kinds := append([]authn.TokenKind{{Is: tenant.IsToken, Check: callers.ByToken}}, more...)
-	kinds = append(kinds, authn.TokenKind{Is: func(string) bool { return true }, Check: admin.Check})
+	kinds = append(kinds, authn.TokenKind{Is: func(string) bool { return true }, Check: func(token string) (access.Caller, error) {
+		if nodes.node != nil {
+			if err := nodes.node.Usable(); err != nil {
+				return access.Caller{}, err
+			}
+		}
+		return admin.Check(token)
+	}})
 	return authn.Authenticator{authn.Bearer(authn.Direct, kinds...), signature, authn.Certificate(callers.ByCertificate, nil)}, nil
 }
 

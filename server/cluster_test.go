@@ -524,6 +524,9 @@ func testNodesCutOff(t *testing.T, p *peer.Postgres) {
 	if _, r := g.sign(apart, "a", "m"); r.status != 503 {
 		t.Errorf("sign: got %v, want 503", r)
 	}
+	if r := g.call(apart, "GET", "/v1/keys", ""); r.status != 503 {
+		t.Errorf("the administrator, whose token may have been replaced: got %v, want 503", r)
+	}
 	if r := g.call(apart, "GET", "/readyz", ""); r.status != 503 || !strings.Contains(r.body, "heard nothing from the database") {
 		t.Errorf("readyz: got %v", r)
 	}

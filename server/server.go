@@ -175,7 +175,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 		return err
 	}
 	defer func() { err = errors.Join(err, tokens.Close()) }()
-	who, err := authenticator(callers, token, seen, tokens.kinds()...)
+	who, err := authenticator(callers, token, nodes, seen, tokens.kinds()...)
 	if err != nil {
 		return err
 	}

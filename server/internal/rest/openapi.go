@@ -63,7 +63,7 @@ func answers(r huma.Registry, one, batch *huma.Schema) map[string]*huma.Response
 }
 
 const signatureDoc = "A credential of kind signature signs requests by RFC 9421 with hmac-sha256. The label is sealwright; " +
-	"covered are @method, @target-uri and, if there is a body, content-digest (one sha-256); created, nonce, keyid and tag=\"sealwright\" are required. " +
+	"covered are @method, @target-uri and, if there is a body, content-digest (one sha-256), and each of content-type, idempotency-key, if-match, if-none-match and sealwright-* that the request has; created, nonce, keyid and tag=\"sealwright\" are required. " +
 	"A signature is good once, for 300 seconds."
 
 // describeTenants adds the header that every operation has.
