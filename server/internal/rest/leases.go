@@ -62,6 +62,9 @@ func (a *API) leased(ctx context.Context, action access.Action, name, purpose st
 		x.op.Why = "a lease is of the key that was asked for, and the policy chooses another"
 		err = policy.Refused()
 	}
+	if err == nil {
+		err = a.takeKey(x, name, 1)
+	}
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}

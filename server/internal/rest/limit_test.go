@@ -54,6 +54,8 @@ func TestLimits(t *testing.T) {
 		{"BatchOfMore", limit.Rule{Scope: limit.ScopeKey, Rate: 4}, []ask{one, one}, ask{"POST", sign, `{"items":[{"text":"a"},{"text":"b"},{"text":"c"}]}`}, 429, [3]string{`"r";q=4;w=3600`, `"r";r=2;t=900`, "900"}},
 		{"BatchAboveTheBurst", limit.Rule{Scope: limit.ScopeKey, Rate: 2}, nil, ask{"POST", sign, `{"items":[{"text":"a"},{"text":"b"},{"text":"c"}]}`}, 429, [3]string{`"r";q=2;w=3600`, `"r";r=2`, ""}},
 		{"BatchOfACaller", limit.Rule{Scope: limit.ScopeCaller, Rate: 3}, []ask{one}, ask{"POST", sign, `{"items":[{"text":"a"},{"text":"b"}]}`}, 200, [3]string{`"r";q=3;w=3600`, `"r";r=0;t=1200`, ""}},
+		{"Lease", limit.Rule{Scope: limit.ScopeKey, Rate: 1}, []ask{one}, ask{"POST", "/v1/keys/a/leases", `{"ttl":"1h"}`}, 429, [3]string{`"r";q=1;w=3600`, `"r";r=0;t=3600`, "3600"}},
+		{"LeaseByVerifying", limit.Rule{Scope: limit.ScopeKey, Rate: 1}, []ask{one}, ask{"POST", "/v1/keys/a/leases/00/verify", `{"text":"a","tag":"00"}`}, 429, [3]string{`"r";q=1;w=3600`, `"r";r=0;t=3600`, "3600"}},
 		{"Request", limit.Rule{Scope: limit.ScopeKey, Rate: 1}, []ask{one}, ask{"POST", "/v1/requests/sign", `{"scheme":"body-hex","key":"a","request":{"method":"POST","url":"https://example.com/","body":"a"}}`}, 429, [3]string{`"r";q=1;w=3600`, `"r";r=0;t=3600`, "3600"}},
 	}
 	for _, tt := range tests {
