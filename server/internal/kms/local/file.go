@@ -94,7 +94,7 @@ func LoadOrCreate(path string, used []string) (*Wrapper, error) {
 	}
 	if len(used) > 0 {
 		return nil, fault.New(fault.Unavailable, "root key file %s is missing, the store was made with root key %s: put the file back",
-			path, strings.Join(used, " and ")).Because(err)
+			path, strings.Join(used, " and ")).Because(fs.ErrNotExist)
 	}
 	if err := create(path); err != nil {
 		return nil, err
