@@ -294,6 +294,16 @@ const MaxList = 1000
 // memory only. A limit outside 1 to [MaxList] is of kind [fault.Invalid], and
 // one for whom there can be no such key of kind [fault.Denied].
 func (s *Service) List(caller access.Caller, action access.Action, after string, limit int) ([]*Key, string, error) {
+	return s.list(caller, action, after, limit, false)
+}
+
+// ListDeleted is [Service.List] of the keys that are deleted, which
+// [Service.Restore] brings back.
+func (s *Service) ListDeleted(caller access.Caller, action access.Action, after string, limit int) ([]*Key, string, error) {
+	return s.list(caller, action, after, limit, true)
+}
+
+func (s *Service) list(caller access.Caller, action access.Action, after string, limit int, deleted bool) ([]*Key, string, error) {
 	if limit < 1 || limit > MaxList {
 		return nil, "", fault.New(fault.Invalid, "limit is %d, want 1 to %d", limit, MaxList)
 	}
@@ -301,7 +311,7 @@ func (s *Service) List(caller access.Caller, action access.Action, after string,
 		return nil, "", err
 	}
 	page := s.keys.list(caller.Tenant, after, limit+1, func(k *Key) bool {
-		return access.Allow(caller, action, access.Target{Tenant: k.Tenant, Key: k.Name, Purpose: k.Purpose}) == nil
+		return k.Deleted == deleted && access.Allow(caller, action, access.Target{Tenant: k.Tenant, Key: k.Name, Purpose: k.Purpose}) == nil
 	})
 	if len(page) <= limit {
 		return page, "", nil

@@ -588,3 +588,43 @@ func TestStepBroken(t *testing.T) {
 		})
 	}
 }
+
+// A clock that was an hour ahead and is set right stops nothing: what was made
+// meanwhile signs and verifies, rotations go on, and grace lasts longer.
+func TestClockSetBack(t *testing.T) {
+	h := newHouse(t)
+	right := h.now
+	h.now = right.Add(time.Hour)
+	k := h.create(t, "a")
+	old, _, err := k.Sign(nil, []byte("m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{Grace: grace(time.Hour)}); err != nil {
+		t.Fatalf("Rotate: %v", err)
+	}
+	h.now = right
+	h.step(t)
+	h.Service = h.open(t, h.store)
+	k, _ = h.Get(tenant, "a")
+	tag, version, err := k.Sign(nil, []byte("m"))
+	if err != nil || version != 2 {
+		t.Fatalf("Sign: got version %d, %v", version, err)
+	}
+	for version, tag := range map[int][]byte{1: old, 2: tag} {
+		if got, ok := k.Verify(tag, 0, []byte("m")); !ok || got != version {
+			t.Errorf("Verify a tag by version %d: got %d, %t", version, got, ok)
+		}
+	}
+	if k = h.rotate(t, "a"); k.Signing != 3 {
+		t.Errorf("Rotate: got version %d", k.Signing)
+	}
+	h.now = right.Add(2*time.Hour - time.Microsecond)
+	if got := k.State(1); got != keyring.Grace {
+		t.Errorf("before the end of grace: got %s", got)
+	}
+	h.now = right.Add(2 * time.Hour)
+	if got := k.State(1); got != keyring.Retired {
+		t.Errorf("at the end of grace: got %s", got)
+	}
+}

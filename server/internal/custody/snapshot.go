@@ -141,8 +141,7 @@ func waiting(k *Key) int64 {
 	return 1
 }
 
-// list returns up to limit keys that are not deleted and that f takes, with
-// names after after.
+// list returns up to limit keys that f takes, with names after after.
 func (s *snapshot) list(tenant, after string, limit int, f func(*Key) bool) []*Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -156,7 +155,7 @@ func (s *snapshot) list(tenant, after string, limit int, f func(*Key) bool) []*K
 		if len(page) == limit {
 			break
 		}
-		if k := s.get(tenant, name); !k.Deleted && f(k) {
+		if k := s.get(tenant, name); f(k) {
 			page = append(page, k)
 		}
 	}

@@ -178,8 +178,9 @@ func instantOf(t time.Time) *time.Time {
 }
 
 type listInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most keys of the page."`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before."`
+	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most keys of the page."`
+	Cursor  string `query:"cursor" doc:"next_cursor of the page before."`
+	Deleted bool   `query:"deleted" doc:"List the deleted keys instead, which can be restored."`
 }
 
 func (a *API) listKeys(ctx context.Context, in *listInput) (*struct{ Body api.KeyList }, error) {
@@ -189,7 +190,11 @@ func (a *API) listKeys(ctx context.Context, in *listInput) (*struct{ Body api.Ke
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := a.o.Keys.List(x.caller, access.KeyRead, after, in.Limit)
+	list := a.o.Keys.List
+	if in.Deleted {
+		list = a.o.Keys.ListDeleted
+	}
+	page, next, err := list(x.caller, access.KeyRead, after, in.Limit)
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}

@@ -222,7 +222,16 @@ func TestRestoreKey(t *testing.T) {
 	refused(t, f.do(t, "POST", "/v1/keys/jefe/restore", ""), 409, "conflict", "not deleted")
 	f.must(t, "DELETE", "/v1/keys/jefe", "")
 	refused(t, f.do(t, "POST", "/v1/keys", `{"name":"jefe"}`), 409, "conflict", "taken by a deleted key, which can be restored")
+	f.must(t, "POST", "/v1/keys", `{"name":"other"}`)
+	for path, want := range map[string]string{"/v1/keys": "other", "/v1/keys?deleted=true": "jefe"} {
+		if l := decode[api.KeyList](t, f.must(t, "GET", path, "")); len(l.Items) != 1 || l.Items[0].Name != want {
+			t.Errorf("%s: got %+v, want %s alone", path, l.Items, want)
+		}
+	}
 	f.must(t, "POST", "/v1/keys/jefe/restore", `{"why":"by mistake"}`)
+	if l := decode[api.KeyList](t, f.must(t, "GET", "/v1/keys?deleted=true", "")); len(l.Items) != 0 {
+		t.Errorf("restored: got %+v", l.Items)
+	}
 	refused(t, f.do(t, "POST", "/v1/keys", `{"name":"jefe"}`), 409, "conflict", `name "jefe" is taken`)
 	if v := f.verify(t, "jefe", "", jefeTag); !v.Valid {
 		t.Errorf("got %+v", v)

@@ -196,14 +196,15 @@ func (t Tools) show() *cobra.Command {
 }
 
 func (t Tools) list() *cobra.Command {
-	var asJSON bool
+	var asJSON, deleted bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the keys by name",
-		Example: "  sealwright keys list",
-		Args:    t.NoArgs,
+		Use:   "list",
+		Short: "List the keys by name",
+		Example: `  sealwright keys list
+  sealwright keys list --deleted`,
+		Args: t.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			keys, err := t.keys(cmd.Context())
+			keys, err := t.keys(cmd.Context(), deleted)
 			if err != nil {
 				return err
 			}
@@ -213,6 +214,7 @@ func (t Tools) list() *cobra.Command {
 			return printKeys(cmd.OutOrStdout(), keys)
 		},
 	}
+	cmd.Flags().BoolVar(&deleted, "deleted", false, "list the deleted keys instead, which restore brings back")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the keys as JSON")
 	return cmd
 }
@@ -237,12 +239,15 @@ the command does not ask.`,
 
 func keyPath(name string) string { return keysPath + "/" + url.PathEscape(name) }
 
-// keys returns all keys, page by page.
-func (t Tools) keys(ctx context.Context) ([]api.Key, error) {
-	keys := []api.Key{}
+// keys returns all keys, or all that are deleted, page by page.
+func (t Tools) keys(ctx context.Context, deleted bool) ([]api.Key, error) {
+	keys, more := []api.Key{}, ""
+	if deleted {
+		more = "&deleted=true"
+	}
 	for cursor := ""; ; {
 		var page api.KeyList
-		if err := t.Call(ctx, http.MethodGet, keysPath+"?limit=1000&cursor="+url.QueryEscape(cursor), nil, &page); err != nil {
+		if err := t.Call(ctx, http.MethodGet, keysPath+"?limit=1000&cursor="+url.QueryEscape(cursor)+more, nil, &page); err != nil {
 			return nil, err
 		}
 		keys = append(keys, page.Items...)
