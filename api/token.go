@@ -15,3 +15,11 @@ type AccessToken struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	ExpiresIn int       `json:"expires_in" doc:"Seconds until then." example:"600"`
 }
+
+// Me is the answer of GET /v1/me.
+type Me struct {
+	ID       string   `json:"id" example:"operator:alice"`
+	Tenant   string   `json:"tenant" doc:"In which the caller acts." example:"default"`
+	Operator bool     `json:"operator" doc:"Whether the caller may act in every tenant."`
+	Actions  []string `json:"actions" nullable:"false" doc:"What the caller may do to something; grants may hold for some keys only." example:"[\"key.read\",\"key.sign\"]"`
+}

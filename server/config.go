@@ -61,6 +61,7 @@ type Config struct {
 	replay  replayConfig
 	proxies []netip.Prefix
 	issuers []oidc.Config
+	login   *loginConfig    // nil if nobody can log in
 	tls     tlsfiles.Config // without Cert it is off
 	secure  secure          // of tls, once Run has opened it
 }
@@ -138,6 +139,7 @@ type File struct {
 	Redis   RedisFile    `yaml:"redis"`
 	Replay  ReplayFile   `yaml:"replay"`
 	OIDC    []IssuerFile `yaml:"oidc"`
+	Login   LoginFile    `yaml:"login"`
 	TLS     TLSFile      `yaml:"tls"`
 }
 
@@ -198,6 +200,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)
 	c.issuers = s.issuers(f.OIDC)
+	c.login = s.login(f.Login)
 	c.tls = s.tls(f.TLS)
 	if c.kms.watch > c.keys.kmsAway && len(s.errs) == 0 {
 		s.check("kms.watch", f.KMS.Watch, fmt.Errorf("got %s, want at most keys.serve_without_kms, %s",

@@ -20,6 +20,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/journal"
 	"github.com/sealwright/sealwright/server/internal/oidc"
 	"github.com/sealwright/sealwright/server/internal/pass"
+	"github.com/sealwright/sealwright/server/internal/session"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
@@ -73,14 +74,26 @@ func (s *settings) issuers(files []IssuerFile) []oidc.Config {
 			s.check("oidc."+c.Name, f.Issuer, fmt.Errorf("name or issuer %s stands twice", c.URL))
 		}
 		names[c.Name], urls[c.URL] = true, true
-		for _, fault := range c.Check() {
-			at := f.Issuer
-			if fault.Rule >= 0 {
-				at = rules[fault.Rule]
-			}
-			s.check("oidc."+c.Name, at, fault.Err)
-		}
+		s.faults("oidc."+c.Name, c, f.Issuer, rules)
 		list = append(list, c)
+	}
+	return list
+}
+
+// faults notes what is wrong with an issuer, with the places of its rules.
+func (s *settings) faults(name string, c oidc.Config, issuer Setting, rules []Setting) {
+	for _, fault := range c.Check() {
+		at := issuer
+		if fault.Rule >= 0 {
+			at = rules[fault.Rule]
+		}
+		s.check(name, at, fault.Err)
+	}
+}
+
+func texts(from []Setting) (list []string) {
+	for _, v := range from {
+		list = append(list, v.Text)
 	}
 	return list
 }
@@ -88,25 +101,24 @@ func (s *settings) issuers(files []IssuerFile) []oidc.Config {
 func (s *settings) issuer(f IssuerFile) (c oidc.Config, rules []Setting) {
 	c.Name = f.Name.Text
 	text := func(name string, from Setting) string { return s.text("oidc."+c.Name+"."+name, "", from, "") }
-	all := func(from []Setting) (list []string) {
-		for _, v := range from {
-			list = append(list, v.Text)
-		}
-		return list
-	}
 	c.Kind, c.URL, c.Audience = oidc.Kind(text("kind", f.Kind)), text("issuer", f.Issuer), text("audience", f.Audience)
-	c.Parties, c.Algorithms = all(f.Parties), all(f.Algorithms)
+	c.Parties, c.Algorithms = texts(f.Parties), texts(f.Algorithms)
 	c.KeysURL, c.KeysFile, c.CAFile = text("jwks_url", f.KeysURL), text("jwks_file", f.KeysFile), text("ca_file", f.CAFile)
 	c.TokenLife = s.duration("oidc."+c.Name+".token_life", 0, f.TokenLife, pass.MaxTokenLife, pass.MinTokenLife, pass.MaxTokenLife)
-	for i, r := range f.Rules {
-		rule, at := r.rule()
-		if isOperator := strings.HasPrefix(rule.Caller, access.OperatorPrefix); isOperator != (rule.Tenant == "") {
-			s.check("oidc."+c.Name, at, fmt.Errorf("rules[%d]: an operator has no tenant, and everybody else has one", i))
-		}
-		s.holds(fmt.Sprintf("oidc.%s.rules[%d]", c.Name, i), rule.Caller, at)
-		c.Rules, rules = append(c.Rules, rule), append(rules, at)
-	}
+	c.Rules, rules = s.oidcRules("oidc."+c.Name, f.Rules)
 	return c, rules
+}
+
+func (s *settings) oidcRules(name string, files []OIDCRuleFile) (list []oidc.Rule, places []Setting) {
+	for i, f := range files {
+		rule, at := f.rule()
+		if isOperator := strings.HasPrefix(rule.Caller, access.OperatorPrefix); isOperator != (rule.Tenant == "") {
+			s.check(name, at, fmt.Errorf("rules[%d]: an operator has no tenant, and everybody else has one", i))
+		}
+		s.holds(fmt.Sprintf("%s.rules[%d]", name, i), rule.Caller, at)
+		list, places = append(list, rule), append(places, at)
+	}
+	return list, places
 }
 
 // replayTokens is the folder in the data folder that remembers which tokens of
@@ -116,23 +128,23 @@ const replayTokens = "replay-tokens"
 // renewEvery is how often the keys of our own tokens are looked at.
 const renewEvery = time.Hour
 
-// tokens exchanges tokens of issuers for ours, and checks those. The zero value
-// is a server without issuers.
+// tokens exchanges tokens of issuers for ours, and checks those; and it lets
+// people log in. The zero value is a server without either.
 type tokens struct {
-	exchange *pass.Exchange
-	seen     *journal.Journal // nil if it is Redis that remembers
+	passes   *pass.Service     // nil if there is neither
+	sessions *session.Sessions // nil if nobody can log in
+	exchange *pass.Exchange    // nil if there are no issuers
+	seen     *journal.Journal  // nil if it is Redis that remembers
 	log      *slog.Logger
 }
 
-// openTokens opens the exchange, if there are issuers. Redis remembers what was
-// exchanged if there is one, else this node.
+// callerByID is that of [pass.Options].
+type callerByID = func(tenant, id string) (access.Caller, error)
+
+// openTokens opens the exchange, if there are issuers, and the login.
 func openTokens(ctx context.Context, c Config, db database, keys *custody.Service, callers *tenant.Service, nodes cluster, used *guard, log *slog.Logger) (*tokens, error) {
-	if len(c.issuers) == 0 {
+	if len(c.issuers) == 0 && c.login == nil {
 		return &tokens{}, nil
-	}
-	issuers, err := oidc.Open(c.issuers, nil)
-	if err != nil {
-		return nil, err
 	}
 	o := pass.Options{Store: db, Sealer: keys, Caller: callers.ByID}
 	if nodes.node != nil {
@@ -142,25 +154,41 @@ func openTokens(ctx context.Context, c Config, db database, keys *custody.Servic
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{log: log}
+	t := &tokens{log: log, passes: passes}
+	if err := t.openLogin(c.login, callers.ByID); err != nil {
+		return nil, err
+	}
+	return t, t.openExchange(c, used)
+}
+
+// openExchange opens the exchange, if there are issuers. Redis remembers what
+// was exchanged if there is one, else this node.
+func (t *tokens) openExchange(c Config, used *guard) error {
+	if len(c.issuers) == 0 {
+		return nil
+	}
+	issuers, err := oidc.Open(c.issuers, nil)
+	if err != nil {
+		return err
+	}
 	var claims gate.Claims = used.shared
 	if used.shared == nil {
 		if t.seen, err = journal.Open(journal.Options{
-			Dir: filepath.Join(c.Data, replayTokens), Mode: journal.Sync, Key: used.gate.Key, First: passes.First(),
+			Dir: filepath.Join(c.Data, replayTokens), Mode: journal.Sync, Key: used.gate.Key, First: t.passes.First(),
 			Guard: replay.Options{Past: rememberFor, Future: oidc.Skew, Capacity: 1 << 20},
 			Alarm: used.alarm("journal of exchanged tokens"),
 		}); err != nil {
-			return nil, err
+			return err
 		}
 		claims = t.seen
 	}
 	g := &gate.Gate{Key: used.gate.Key, Claims: claims}
-	t.exchange = &pass.Exchange{Passes: passes, Verify: issuers.Verify, Once: func(ctx context.Context, now time.Time, p pass.Proof) error {
+	t.exchange = &pass.Exchange{Passes: t.passes, Verify: issuers.Verify, Once: func(ctx context.Context, now time.Time, p pass.Proof) error {
 		return exchangedOnce(used.counted(g.Check(ctx, now, gate.Rule{Profile: "oidc", Past: rememberFor}, gate.Message{
 			KeyID: p.IssuerURL, Nonce: p.TokenID, At: p.IssuedAt,
 		})))
 	}}
-	return t, nil
+	return nil
 }
 
 // rememberFor is how long after its issue a token can pass.
@@ -179,11 +207,11 @@ func exchangedOnce(err error) error {
 
 // kinds are the bearer tokens that it knows.
 func (t *tokens) kinds() []authn.TokenKind {
-	if t.exchange == nil {
+	if t.passes == nil {
 		return nil
 	}
 	return []authn.TokenKind{{Is: pass.Is, Check: func(text string) (access.Caller, error) {
-		c, _, err := t.exchange.Passes.Authenticate(pass.Token, text)
+		c, _, err := t.passes.Authenticate(pass.Token, text)
 		return c, err
 	}}}
 }
@@ -219,15 +247,15 @@ func (t *tokens) token(r *http.Request, token string) (api.AccessToken, error) {
 
 // apply follows the keys that other nodes make.
 func (t *tokens) apply(ctx context.Context, page []store.Entry) error {
-	if t.exchange == nil {
+	if t.passes == nil {
 		return nil
 	}
-	return t.exchange.Passes.Apply(ctx, page)
+	return t.passes.Apply(ctx, page)
 }
 
 // start makes new keys in time until the function that it returns is called.
 func (t *tokens) start(ctx context.Context) (stop func()) {
-	if t.exchange == nil {
+	if t.passes == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -240,7 +268,7 @@ func (t *tokens) start(ctx context.Context) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			if err := t.exchange.Passes.Renew(ctx); err != nil && ctx.Err() == nil {
+			if err := t.passes.Renew(ctx); err != nil && ctx.Err() == nil {
 				t.log.Error("cannot renew the keys of tokens", "error", err.Error())
 			}
 		}

@@ -179,6 +179,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	if err != nil {
 		return err
 	}
+	who = append(who, tokens.methods()...)
 	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
@@ -198,7 +199,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	if err != nil {
 		return err
 	}
-	turns := overload.NewShedder(api, c.limits.concurrency, c.limits.queue)
+	turns := overload.NewShedder(tokens.pages(api), c.limits.concurrency, c.limits.queue)
 	grpc, err := newGRPCServer(c, g, rpc.Options{
 		Keys: keys, Tenants: callers, Authenticate: slow(who.Authenticate), Prepare: prepared.prepare, Limiter: limiter, Turns: turns,
 		Record: recorder.Record, Log: log, Ready: ready.Load, Usable: keys.Usable, Cursors: cursors,

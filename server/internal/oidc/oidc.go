@@ -111,6 +111,11 @@ func (all *Issuers) Verify(ctx context.Context, token string) (pass.Proof, error
 	if err != nil {
 		return pass.Proof{}, err
 	}
+	return i.proof(claims, std)
+}
+
+// proof applies the rules.
+func (i *issuer) proof(claims map[string]any, std standard) (pass.Proof, error) {
 	rule, bound, ok := find(i.Rules, claims)
 	if !ok {
 		return pass.Proof{}, denied("the token of issuer %q for %q matches no rule", i.Name, std.subject)

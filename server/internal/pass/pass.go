@@ -57,7 +57,8 @@ type Pass struct {
 	Subject  string            `json:"subject,omitempty"`
 	Claims   map[string]string `json:"claims,omitempty"` // of the issuer, to which the pass is bound
 	IssuedAt time.Time         `json:"iat"`
-	Until    time.Time         `json:"exp"` // exclusive
+	Until    time.Time         `json:"exp"`          // exclusive
+	Ends     time.Time         `json:"end,omitzero"` // of a session, however often it is renewed
 }
 
 // Store is what a [Service] needs of a database. The rules of the methods are

@@ -29,11 +29,13 @@ func (a *API) control() error {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token":     {Type: "http", Scheme: "bearer", Description: "The admin token, a credential of kind token, or a token of POST /v1/token. Only over TLS or from the same machine."},
-					"signature": {Type: "apiKey", In: "header", Name: "Signature", Description: signatureDoc},
+					"token":       {Type: "http", Scheme: "bearer", Description: "The admin token, a credential of kind token, or a token of POST /v1/token. Only over TLS or from the same machine."},
+					"signature":   {Type: "apiKey", In: "header", Name: "Signature", Description: signatureDoc},
+					"certificate": {Type: "mutualTLS", Description: "A client certificate that a credential of kind certificate names."},
+					"session":     {Type: "apiKey", In: "cookie", Name: "__Host-sealwright", Description: "Of a browser in which somebody has logged in at /login."},
 				},
 			},
-			Security: []map[string][]string{{"token": {}}, {"signature": {}}},
+			Security: []map[string][]string{{"token": {}}, {"signature": {}}, {"certificate": {}}, {"session": {}}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
@@ -56,6 +58,7 @@ func (a *API) control() error {
 	a.roleOperations(skin)
 	a.policyOperations(skin)
 	a.tokenOperations(skin)
+	a.meOperation(skin)
 	describeMessages(skin.OpenAPI())
 	describeTenants(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem

@@ -337,7 +337,7 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/tenants": {"get", "post"}, "/v1/tenants/{name}": {"get", "patch"}, "/v1/roles": {"get"}, "/v1/roles/{name}": {"get", "put", "delete"},
 		"/v1/callers": {"get", "post"}, "/v1/callers/{id}": {"get", "patch", "delete"},
 		"/v1/callers/{id}/credentials": {"get", "post"}, "/v1/callers/{id}/credentials/{credential}": {"delete"},
-		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"}, "/v1/token": {"post"},
+		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"}, "/v1/token": {"post"}, "/v1/me": {"get"},
 		"/v1/policies": {"get", "post"}, "/v1/policies/{id}": {"get", "put", "delete"}, "/v1/policies/{id}/versions": {"get"},
 		"/v1/policies/{id}/rollback": {"post"}, "/v1/policies/{id}/explain": {"post"},
 	}

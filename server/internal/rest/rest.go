@@ -232,7 +232,7 @@ type handler func(*API, *exchange) error
 // handle routes a method of a path below /v1 to h.
 func (a *API) handle(method, path, name string, h handler) {
 	actions := operationActions[name]
-	if len(actions) == 0 && name != opExchange {
+	if len(actions) == 0 && name != opExchange && name != opMe {
 		a.undecided = append(a.undecided, name)
 	}
 	a.methods[path] = append(a.methods[path], method)

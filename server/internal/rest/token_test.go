@@ -91,3 +91,20 @@ func TestExchangeWithoutIssuers(t *testing.T) {
 	f := start(t, nil)
 	refused(t, f.do(t, "POST", "/v1/token", `{"token":"good"}`, "Authorization", ""), 401, "unauthorized", "a valid token")
 }
+
+// Everybody who is known may ask who it is, and nobody else.
+func TestMe(t *testing.T) {
+	f := start(t, cast)
+	for who, want := range map[string]string{
+		"clerk": `{"id":"clerk","tenant":"default","operator":false,"actions":[]}`,
+		"home":  `{"id":"boss","tenant":"home","operator":false,"actions":["key.create",`,
+	} {
+		if a := f.do(t, "GET", "/v1/me", "", "Authorization", who); a.status != 200 || !strings.HasPrefix(a.body, want) || strings.Contains(a.body, "tenant.create") {
+			t.Errorf("%s: got %d %s", who, a.status, a.body)
+		}
+	}
+	if a := f.do(t, "GET", "/v1/me", ""); a.status != 200 || !strings.Contains(a.body, `"operator":true`) || !strings.Contains(a.body, `"tenant.create"`) {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	refused(t, f.do(t, "GET", "/v1/me", "", "Authorization", "Bearer x"), 401, "unauthorized", "")
+}

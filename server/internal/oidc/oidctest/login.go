@@ -44,6 +44,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	_, password, _ := r.BasicAuth()
+	password, _ = url.QueryUnescape(password) // RFC 6749, section 2.3.1
 	if !ok || g.redirect != r.PostFormValue("redirect_uri") || base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge || password != ClientSecret {
 		w.WriteHeader(http.StatusBadRequest)
 		reply(w, map[string]string{"error": "invalid_grant"})
