@@ -33,7 +33,7 @@ func TestByCertificate(t *testing.T) {
 	h := newHouse(t)
 	h.caller(t, home, "ci", grants(access.Signer))
 	h.caller(t, home, "other", nil)
-	k, err := h.AddCertificate(t.Context(), home, "ci", spiffe, time.Hour)
+	k, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "ci", spiffe, time.Hour)
 	if err != nil || k.Certificate != spiffe || k.Kind != tenant.Certificate {
 		t.Fatalf("got %+v, %v", k, err)
 	}
@@ -50,14 +50,14 @@ func TestByCertificate(t *testing.T) {
 		_, err := h.ByCertificate(names)
 		unknown(t, name, err, "no credential names")
 	}
-	_, err = h.AddCertificate(t.Context(), home, "other", spiffe, time.Hour)
+	_, err = h.AddCertificate(t.Context(), operatorIn(t, "home"), "other", spiffe, time.Hour)
 	wantKind(t, "the same for another caller", err, fault.Conflict)
-	if _, err := h.AddCertificate(t.Context(), home, "ci", spiffe, time.Hour); err != nil {
+	if _, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "ci", spiffe, time.Hour); err != nil {
 		t.Errorf("once more for the same: %v", err)
 	}
 
 	// Two names of one certificate that are those of two callers are nobody's.
-	if _, err := h.AddCertificate(t.Context(), home, "other", "dns:x", time.Hour); err != nil {
+	if _, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "other", "dns:x", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.ByCertificate([]string{"dns:x", spiffe})
@@ -87,7 +87,7 @@ func TestByCertificate(t *testing.T) {
 	}
 	_, err = h.ByCertificate([]string{spiffe})
 	unknown(t, "revoked", err, "no credential names")
-	if _, err := h.AddCertificate(t.Context(), home, "other", spiffe, time.Hour); err != nil {
+	if _, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "other", spiffe, time.Hour); err != nil {
 		t.Errorf("free again: %v", err)
 	}
 	if err := h.DeleteCaller(t.Context(), home, "other", 0); err != nil {
@@ -100,12 +100,48 @@ func TestByCertificate(t *testing.T) {
 func TestAddCertificateRefuses(t *testing.T) {
 	h := newHouse(t)
 	h.caller(t, home, "ci", nil)
-	_, err := h.AddCertificate(t.Context(), home, "ci", "cn:ci", 0)
+	_, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "ci", "cn:ci", 0)
 	wantKind(t, "form", err, fault.Invalid)
 	_, err = h.AddCertificate(t.Context(), access.NewCaller("x", "home", nil), "ci", spiffe, 0)
 	wantKind(t, "no rights", err, fault.Denied)
 	_, _, err = h.AddCredential(t.Context(), home, "ci", tenant.Certificate, 0)
 	wantKind(t, "without a name", err, fault.Invalid)
+}
+
+// A tenant cannot take the certificates of another, nor have them belong to two
+// callers, which is nobody: it is the operator who says whose they are.
+func TestCertificatesOfOthers(t *testing.T) {
+	h := newHouse(t)
+	thief := access.TenantAdministrator("boss", "other")
+	h.caller(t, home, "ci", grants(access.Signer))
+	h.caller(t, thief, "thief", grants(access.Signer))
+	if _, err := h.AddCertificate(t.Context(), operatorIn(t, "home"), "ci", spiffe, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{spiffe, "uri:spiffe://example.com/other", "spki-sha256:" + strings.Repeat("0a", 32)} {
+		_, err := h.AddCertificate(t.Context(), thief, "thief", name, 0)
+		wantKind(t, name, err, fault.Denied)
+	}
+	c, err := h.ByCertificate([]string{spiffe, "spki-sha256:" + strings.Repeat("0a", 32)})
+	if err != nil || c.ID != "ci" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	all, err := h.store.Tail(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := all[len(all)-1]; last.Caller != "boss" || last.Tenant != "other" || last.Action != string(access.CredentialCreate) || last.Reason == "" {
+		t.Errorf("last entry: got %+v, want the refusal", last)
+	}
+}
+
+func operatorIn(t *testing.T, tenant string) access.Caller {
+	t.Helper()
+	c, err := operator.In(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // ByID is for somebody else who has found out who it is.

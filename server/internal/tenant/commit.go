@@ -73,6 +73,11 @@ func (s *Service) allow(ctx context.Context, caller access.Caller, action access
 	if refusal == nil {
 		return nil
 	}
+	return s.refuse(ctx, caller, action, r, refusal)
+}
+
+// refuse leaves an entry about a refusal and returns it.
+func (s *Service) refuse(ctx context.Context, caller access.Caller, action access.Action, r store.Record, refusal error) error {
 	r.Tenant = caller.Tenant
 	e := s.entry(caller, action, r, nil)
 	e.Reason = fault.Public(refusal)

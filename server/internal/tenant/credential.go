@@ -14,6 +14,7 @@ import (
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/store"
 )
 
 // Kind is how a credential is used.
@@ -134,8 +135,18 @@ func (s *Service) AddCredential(ctx context.Context, caller access.Caller, id st
 
 // AddCertificate lets a caller be known by client certificates of this name. No
 // other caller may have it. Errors are those of [Service.UpdateCaller]; it is
-// [fault.Conflict] if another has it.
+// [fault.Conflict] if another has it, and [fault.Denied] for who is no operator:
+// all tenants share the authorities, so who administers one could take the
+// certificates of another, or have them belong to two callers, which is nobody.
 func (s *Service) AddCertificate(ctx context.Context, caller access.Caller, id, certificate string, ttl time.Duration) (*Credential, error) {
+	if !caller.IsOperator() {
+		r := store.Record{Kind: kindCaller, Name: cut(id)}
+		if err := s.allow(ctx, caller, access.CredentialCreate, caller.Tenant, r); err != nil {
+			return nil, err
+		}
+		return nil, s.refuse(ctx, caller, access.CredentialCreate, r,
+			fault.New(fault.Denied, "only an operator says whose certificates count, since all tenants share their authorities"))
+	}
 	k, _, err := s.addCredential(ctx, caller, id, credentialDoc{Kind: Certificate, Certificate: certificate}, ttl)
 	return k, err
 }
