@@ -38,6 +38,7 @@ func TestNodes(t *testing.T) {
 		"Rotate": func(t *testing.T) { testNodesRotate(t, p.NewDatabase(t)) },
 		"Kill":   func(t *testing.T) { testNodesKill(t, p.NewDatabase(t)) },
 		"CutOff": func(t *testing.T) { testNodesCutOff(t, p) },
+		"Once":   func(t *testing.T) { testNodesOnce(t, p.NewDatabase(t)) },
 		"Start":  func(t *testing.T) { testNodesStart(t, p.NewDatabase(t)) },
 		"Crash":  func(t *testing.T) { testNodesCrash(t, peer.StartPostgres(t)) },
 	} {

@@ -24,6 +24,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/gate"
+	"github.com/sealwright/sealwright/server/internal/idempotency"
 	"github.com/sealwright/sealwright/server/internal/overload"
 	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/rpc"
@@ -54,6 +55,7 @@ var system = access.System(access.DefaultTenant)
 type database interface {
 	custody.Store
 	gate.Nonces
+	idempotency.Store
 	Close() error
 }
 
@@ -190,7 +192,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
-		Limiter: limiter,
+		Limiter: limiter, Answers: &idempotency.Service{Store: db, Sealer: keys},
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
 			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,

@@ -60,7 +60,7 @@ func (a *API) control() error {
 	a.tokenOperations(skin)
 	a.meOperation(skin)
 	describeMessages(skin.OpenAPI())
-	describeTenants(skin.OpenAPI())
+	describeHeaders(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem
 		delete(registry.Map(), name)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/idempotency"
 	"github.com/sealwright/sealwright/server/internal/kms/local"
 	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/rest"
@@ -104,6 +105,7 @@ func start(t *testing.T, edit func(*rest.Options)) *fixture {
 		Policies:     policies,
 		Authenticate: bearer(func(s string) (access.Caller, bool) { return access.Administrator(), s == token }),
 		Schemes:      presets(),
+		Answers:      &idempotency.Service{Store: f.store, Sealer: keys},
 		Record: func(op rest.Operation) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,17 +68,36 @@ const signatureDoc = "A credential of kind signature signs requests by RFC 9421 
 	"covered are @method, @target-uri and, if there is a body, content-digest (one sha-256), and each of content-type, idempotency-key, if-match, if-none-match and sealwright-* that the request has; created, nonce, keyid and tag=\"sealwright\" are required. " +
 	"A signature is good once, for 300 seconds."
 
-// describeTenants adds the header that every operation has.
-func describeTenants(doc *huma.OpenAPI) {
-	p := &huma.Param{
+// describeHeaders adds the headers that all operations have, and those that can
+// be repeated.
+func describeHeaders(doc *huma.OpenAPI) {
+	tenant := &huma.Param{
 		Name: api.TenantHeader, In: "header", Description: "Tenant in which an operator acts; by default that of the caller.",
 		Schema: &huma.Schema{Type: huma.TypeString},
 	}
-	for _, item := range doc.Paths {
+	key := &huma.Param{
+		Name: headerIdempotencyKey, In: "header", Example: `"8e03978e-40d5-43dd-bc93-6894a57f9324"`,
+		Description: "A text in quotation marks, new for each request that is meant once. A request that is sent again with it within 24 hours gets the answer of the first.",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^"[ !#-\[\]-~]{1,255}"$`},
+	}
+	for _, op := range operations(doc) {
+		op.Parameters = append(op.Parameters, tenant)
+		if repeatable(op.Method, op.OperationID) {
+			op.Parameters = append(op.Parameters, key)
+		}
+	}
+}
+
+// operations returns all operations of doc by path and method.
+func operations(doc *huma.OpenAPI) []*huma.Operation {
+	var all []*huma.Operation
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		item := doc.Paths[path]
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete} {
 			if op != nil {
-				op.Parameters = append(op.Parameters, p)
+				all = append(all, op)
 			}
 		}
 	}
+	return all
 }

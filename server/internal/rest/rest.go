@@ -28,6 +28,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/cursor"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/gate"
+	"github.com/sealwright/sealwright/server/internal/idempotency"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
 	"github.com/sealwright/sealwright/server/internal/policy"
@@ -137,6 +138,10 @@ type Options struct {
 	// means that nothing is limited.
 	Limiter *limit.Limiter
 
+	// Answers keeps those to requests with an idempotency key; nil means that
+	// such requests are refused.
+	Answers *idempotency.Service
+
 	Record  func(Operation)  // called once for each request below /v1
 	Log     *slog.Logger     // for what the caller may not see; nil means slog.Default
 	Metrics http.Handler     // of /metrics
@@ -236,7 +241,7 @@ func (a *API) handle(method, path, name string, h handler) {
 		a.undecided = append(a.undecided, name)
 	}
 	a.methods[path] = append(a.methods[path], method)
-	a.mux.HandleFunc(method+" "+path, a.operation(name, actions, h))
+	a.mux.HandleFunc(method+" "+path, a.operation(name, actions, once(method, name, h)))
 }
 
 // open routes GET of a path that needs no token to h.

@@ -137,10 +137,19 @@ func streamEncoding(r *http.Request) (canon.Encoding, error) {
 // streamPart is how many bytes of a streamed body are in memory at a time.
 const streamPart = 64 << 10
 
-// stream writes the body to w, which takes everything. A body that does not arrive in
-// full is an error: half a message is never signed. At its end it is decided
-// once more whether the caller may do action.
+// stream is readAll. At its end it is decided once more whether the caller may
+// do action.
 func (a *API) stream(x *exchange, action access.Action, w io.Writer) error {
+	if err := a.readAll(x, w); err != nil {
+		return err
+	}
+	_, err := a.o.Keys.Find(x.caller, action, x.r.PathValue("name"))
+	return err
+}
+
+// readAll writes the body to w, which takes everything. A body that does not
+// arrive in full is an error: half a message is never signed.
+func (a *API) readAll(x *exchange, w io.Writer) error {
 	if cap(x.content) < streamPart {
 		x.content = make([]byte, streamPart)
 	}
@@ -153,7 +162,7 @@ func (a *API) stream(x *exchange, action access.Action, w io.Writer) error {
 			x.op.Bytes = in.read
 			x.content = buf
 			if err == io.EOF {
-				_, err = a.o.Keys.Find(x.caller, action, x.r.PathValue("name"))
+				return nil
 			}
 			return err
 		}
