@@ -6,6 +6,7 @@ import (
 
 	"github.com/sealwright/sealwright/secret"
 	"github.com/sealwright/sealwright/server/internal/custody"
+	"github.com/sealwright/sealwright/server/internal/journal"
 )
 
 // Hasten returns c with short times for a node that is cut off, for tests.
@@ -28,3 +29,8 @@ func SharedSecret(ctx context.Context, st sharedStore, keys *custody.Service, na
 
 // Seldom is seldom.
 func Seldom(report func(error)) func(error) { return seldom(report) }
+
+// OpenArrival is openArrival.
+func OpenArrival(ctx context.Context, o journal.Options, st sharedStore, keys *custody.Service) (*journal.Journal, error) {
+	return openArrival(ctx, o, st, keys)
+}

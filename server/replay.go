@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/sealwright/sealwright/server/internal/authn"
 	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/custody"
-	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/journal"
 	"github.com/sealwright/sealwright/server/internal/store"
@@ -83,12 +80,8 @@ func (s *settings) replay(f ReplayFile, shared bool) replayConfig {
 }
 
 const (
-	guardSecret  = "replay"         // of the key of the IDs
-	arrivalMark  = "replay-arrival" // says that a message without a signed time was remembered
-	processFile  = "process"        // in the folder of the journal: the node that has it
-	arrivalName  = "arrival"        // of its folder in that of the journal
-	retryArrival = time.Second
-	fullAt       = 80 // percent
+	guardSecret = "replay"  // of the key of the IDs
+	processFile = "process" // in the folder of the journal: the node that has it
 )
 
 // guard remembers which messages were used: signed requests of callers, messages
@@ -145,35 +138,17 @@ func (g *guard) share(ctx context.Context, c Config, db database, keys *custody.
 		return nil
 	}
 	g.arrival = &arrival{log: g.log, open: func(ctx context.Context) (*journal.Journal, error) {
-		return g.openArrival(ctx, c, db, keys)
+		return openArrival(ctx, journal.Options{
+			Dir: filepath.Join(c.Data, replayFolder, arrivalFolder), Mode: journal.Sync, Key: g.gate.Key, Alarm: g.alarm("replay journal of messages without signed time"),
+			Guard:      replay.Options{Keep: c.replay.keep, Capacity: c.replay.capacity},
+			AcceptLoss: c.replay.acceptLoss || c.Store == "memory", // which forgets the keys too
+		}, db, keys)
 	}}
 	g.gate.Claims = byTime{g.signed, g.arrival}
 	if _, err := db.Load(ctx, "", kindShared, arrivalMark); err == nil {
 		_, _ = g.arrival.get(ctx) // it says itself what is wrong
 	}
 	return nil
-}
-
-// openArrival opens the journal of messages without a signed time. What says in
-// the store that there is one comes after it, so that an empty folder is known
-// for a loss.
-func (g *guard) openArrival(ctx context.Context, c Config, db database, keys *custody.Service) (*journal.Journal, error) {
-	_, err := db.Load(ctx, "", kindShared, arrivalMark)
-	first := fault.KindOf(err) == fault.NotFound
-	if err != nil && !first {
-		return nil, err
-	}
-	j, err := journal.Open(journal.Options{
-		Dir: filepath.Join(c.Data, replayFolder, arrivalName), Mode: journal.Sync, Key: g.gate.Key, First: first, Alarm: g.alarm("replay journal of messages without signed time"),
-		Guard: replay.Options{Keep: c.replay.keep, Capacity: c.replay.capacity}, AcceptLoss: c.replay.acceptLoss || c.Store == "memory", // which forgets the keys too
-	})
-	if err != nil || !first {
-		return j, err
-	}
-	if err := makeShared(ctx, db, keys, arrivalMark); err != nil && fault.KindOf(err) != fault.Conflict {
-		return nil, errors.Join(err, j.Close())
-	}
-	return j, nil
 }
 
 // alarm tells the operator of the journal that is called so.
@@ -207,74 +182,6 @@ func (g *guard) counted(err error) error {
 		g.count(gate.ReasonUnavailable)
 	}
 	return err
-}
-
-// notice says what is wrong; it is empty for nothing.
-func (g *guard) notice() string {
-	var said []string
-	barred := func(what string, until time.Time) {
-		if until.After(time.Now()) {
-			said = append(said, fmt.Sprintf("%s until %s are refused: they may have been used before", what, until.UTC().Format(time.RFC3339)))
-		}
-	}
-	full := func(j *journal.Journal) {
-		if n, most := j.Len(), j.Capacity(); n*100 > most*fullAt {
-			said = append(said, fmt.Sprintf("replay guard is filling up: %d of %d messages", n, most))
-		}
-	}
-	barred("messages signed", g.signed.BarredUntil())
-	full(g.signed)
-	if g.shared != nil {
-		barred("for all nodes, messages signed", g.shared.BarredUntil())
-		return strings.Join(append(said, notices(g.shared.Notice)()), "\n")
-	}
-	j, err := g.arrival.state()
-	if j != nil {
-		full(j)
-	}
-	if err != nil {
-		said = append(said, "messages without a signed time are refused: "+fault.Public(err))
-	}
-	return strings.Join(said, "\n")
-}
-
-// measure adds the metrics.
-func (g *guard) measure(recorder *telemetry.Recorder) {
-	g.count = recorder.Counts(telemetry.Metric{
-		Name: "sealwright_replay_checks_total", Help: "Messages that verified and were to be used once, by what became of them.",
-	}, "outcome", "fresh", "replayed", "full", "full-share", "barred", "outside", gate.ReasonNotIncreasing, gate.ReasonNonce, gate.ReasonUnavailable)
-	recorder.Total(telemetry.Metric{
-		Name: "sealwright_replay_alarms_total", Help: "Warnings of the replay journals; the log has them.",
-	}, func() float64 { return float64(g.alarms.Load()) })
-	for name, of := range map[string]func() *journal.Journal{
-		"signed":  func() *journal.Journal { return g.signed },
-		"arrival": func() *journal.Journal { j, _ := g.arrival.state(); return j },
-	} {
-		gauge := func(metric, help string, value func(*journal.Journal) float64) {
-			recorder.Gauge(telemetry.Metric{Name: metric, Help: help, Labels: map[string]string{"guard": name}}, func() float64 {
-				if j := of(); j != nil {
-					return value(j)
-				}
-				return 0
-			})
-		}
-		gauge("sealwright_replay_claims", "Messages that this node remembers: by their signed time, or by their arrival.", func(j *journal.Journal) float64 { return float64(j.Len()) })
-		gauge("sealwright_replay_capacity", "Messages that this node can remember; 0 if none is.", func(j *journal.Journal) float64 { return float64(j.Capacity()) })
-		gauge("sealwright_replay_barred_until_seconds", "Unix time until which signed messages are refused, because they may have been used before; 0 for never.", func(j *journal.Journal) float64 { return unixSeconds(j.BarredUntil()) })
-	}
-	if g.shared != nil {
-		recorder.Gauge(telemetry.Metric{
-			Name: "sealwright_replay_shared_barred_until_seconds", Help: "Unix time until which all nodes refuse signed messages, because Redis may have forgotten them.",
-		}, func() float64 { return unixSeconds(g.shared.BarredUntil()) })
-	}
-}
-
-// unixSeconds returns 0 for the zero time.
-func unixSeconds(t time.Time) float64 {
-	if t.IsZero() {
-		return 0
-	}
-	return float64(t.UnixMilli()) / 1000
 }
 
 // Close says in the files that all of it is there.
@@ -329,82 +236,4 @@ func (g *guard) alone(ctx context.Context, db database, nodes cluster) error {
 		}
 	}
 	return nil
-}
-
-// byTime remembers messages with a signed time and those without in two
-// journals.
-type byTime struct {
-	signed  *journal.Journal
-	arrival *arrival
-}
-
-// Claim implements [gate.Claims].
-func (b byTime) Claim(ctx context.Context, now time.Time, c gate.Claim) (replay.Outcome, error) {
-	if !c.At.IsZero() {
-		return b.signed.Claim(ctx, now, c)
-	}
-	j, err := b.arrival.get(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return j.Claim(ctx, now, c)
-}
-
-// arrival is a journal of messages without a signed time, which is opened with
-// the first of them.
-type arrival struct {
-	open func(context.Context) (*journal.Journal, error)
-	log  *slog.Logger
-
-	mu      sync.Mutex
-	journal *journal.Journal
-	err     error // of the last try to open it
-	triedAt time.Time
-	closed  bool
-}
-
-// get returns the journal. What went wrong is tried again after a second.
-func (a *arrival) get(ctx context.Context) (*journal.Journal, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.journal != nil:
-		return a.journal, nil
-	case a.closed:
-		return nil, fault.New(fault.Unavailable, "the server stops")
-	case a.err != nil && time.Since(a.triedAt) < retryArrival:
-		return nil, a.err
-	}
-	before := a.err
-	a.journal, a.err = a.open(ctx)
-	a.triedAt = time.Now()
-	if a.err != nil && (before == nil || before.Error() != a.err.Error()) {
-		a.log.Error("messages without a signed time are refused; if what was lost may be used again, set replay.accept_loss to true for one start", "error", a.err.Error())
-	}
-	return a.journal, a.err
-}
-
-// state returns the journal, nil if it is not open, and why it could not be
-// opened.
-func (a *arrival) state() (*journal.Journal, error) {
-	if a == nil {
-		return nil, nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.journal, a.err
-}
-
-// Close closes the journal, if it is open.
-func (a *arrival) Close() error {
-	if a == nil {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.closed = true
-	if a.journal == nil {
-		return nil
-	}
-	return a.journal.Close()
 }

@@ -403,6 +403,7 @@ func TestA13_ThreeNodes(t *testing.T) {
 	}
 	g.unbarred(t, 1)
 	t.Run("Copies", func(t *testing.T) { g.testCopies(t) })
+	t.Run("CopiesOfRequest", func(t *testing.T) { g.testCopiesOfRequest(t) })
 	t.Run("RedisAway", func(t *testing.T) { g.testRedisAway(t, redis) })
 }
 
@@ -458,6 +459,54 @@ func (g *group) copies(t *testing.T, body string) int64 {
 	}
 	copies.Wait()
 	return fresh.Load()
+}
+
+// testCopiesOfRequest sends 100 copies of a request that a caller has signed, as
+// a load balancer hands them to all nodes.
+func (g *group) testCopiesOfRequest(t *testing.T) {
+	g.must(t, g.nodes[0], "POST", "/v1/callers", `{"name":"ci","grants":[{"role":"auditor"}]}`)
+	var key api.Credential
+	if err := json.Unmarshal([]byte(g.must(t, g.nodes[0], "POST", "/v1/callers/ci/credentials", `{"kind":"signature"}`)), &key); err != nil {
+		t.Fatal(err)
+	}
+	const url = "http://balancer.example/v1/keys"
+	send := func(p *process, header http.Header) int {
+		r, err := http.NewRequest("GET", p.url+"/v1/keys", nil)
+		if err != nil {
+			return 0
+		}
+		r.Host, r.Header = "balancer.example", header.Clone()
+		answer, err := clients.Do(r)
+		if err != nil {
+			return 0
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode
+	}
+	for _, p := range g.nodes {
+		soon(t, "the credential is known", func() bool { return send(p, signedBy(t, key, "GET", url, "")) == 200 })
+	}
+	soon(t, "one copy is accepted", func() bool {
+		var fresh atomic.Int64
+		var copies sync.WaitGroup
+		header := signedBy(t, key, "GET", url, "")
+		for i := range 100 {
+			copies.Go(func() {
+				switch got := send(g.nodes[i%3], header); got {
+				case 200:
+					fresh.Add(1)
+				case 409, 503:
+				default:
+					t.Errorf("got %d", got)
+				}
+			})
+		}
+		copies.Wait()
+		if fresh.Load() > 1 {
+			t.Fatalf("%d copies were accepted", fresh.Load())
+		}
+		return fresh.Load() == 1
+	})
 }
 
 // testRedisAway pauses and kills Redis, which forgets everything, while copies of

@@ -5,11 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/gate"
 	"github.com/sealwright/sealwright/server/internal/rest"
@@ -179,5 +181,17 @@ func TestClaimOutside(t *testing.T) {
 			t.Errorf("got %+v, want %s", v, reason)
 		}
 		now = now.Add(-d)
+	}
+}
+
+// A signed request that may have been sent before is told when to sign it anew.
+func TestRetryAfterOfAuthentication(t *testing.T) {
+	f := start(t, func(o *rest.Options) {
+		o.Authenticate = func(*http.Request) (access.Caller, error) {
+			return access.Caller{}, refusal("barred", fault.Unavailable, 4500*time.Millisecond)
+		}
+	})
+	if a := f.do(t, "GET", "/v1/keys", ""); a.status != 503 || a.header.Get("Retry-After") != "5" {
+		t.Errorf("got %d, retry after %q", a.status, a.header.Get("Retry-After"))
 	}
 }

@@ -299,6 +299,31 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// Metrics of others stand beside those of operations, with labels that they list.
+func TestMetricsOfOthers(t *testing.T) {
+	r := telemetry.New(telemetry.Options{})
+	for _, guard := range []string{"a", "b"} {
+		r.Gauge(telemetry.Metric{Name: "sealwright_held", Help: "Held.", Labels: map[string]string{"guard": guard}}, func() float64 { return 3 })
+	}
+	r.Total(telemetry.Metric{Name: "sealwright_refused_total", Help: "Refused."}, func() float64 { return 4 })
+	count := r.Counts(telemetry.Metric{Name: "sealwright_checks_total", Help: "Checks."}, "outcome", "fresh", "full")
+	for _, outcome := range []string{"fresh", "fresh", "chosen"} {
+		count(outcome)
+	}
+	got := metrics(t, r)
+	for _, want := range []string{
+		`sealwright_held{guard="a"} 3`, `sealwright_held{guard="b"} 3`, "# TYPE sealwright_refused_total counter", "sealwright_refused_total 4",
+		`sealwright_checks_total{outcome="fresh"} 2`, `sealwright_checks_total{outcome="full"} 0`, `sealwright_checks_total{outcome="other"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "chosen") {
+		t.Error("a value that is not listed is a label")
+	}
+}
+
 // TestNoLabelIsChosen records what a stranger may choose and looks for it in
 // the metrics; the number of series must stay what it was.
 func TestNoLabelIsChosen(t *testing.T) {
