@@ -233,6 +233,18 @@ func (c *Client) try(ctx context.Context, s *settings, q call, body []byte) erro
 	return q.read(resp, answer, c.now())
 }
 
+// Check returns an error if the fields of c, or the credential that it gets, let
+// no call be made: [ErrInvalid], [ErrPlaintext] or one of Credential. It calls
+// nobody else.
+func (c *Client) Check(ctx context.Context) error {
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	_, err = c.request(ctx, s, call{method: http.MethodGet, path: "/"}, nil)
+	return err
+}
+
 // request returns the request of one attempt, signed or with the token.
 func (c *Client) request(ctx context.Context, s *settings, q call, body []byte) (*http.Request, error) {
 	var reader io.Reader

@@ -431,6 +431,9 @@ func TestPlaintext(t *testing.T) {
 			w := &wire{answers: []answer{good}}
 			c := wired(w)
 			c.URL, c.Plaintext, c.Credential = tt.url, tt.plaintext, client.Static(tt.credential)
+			if err := c.Check(t.Context()); errors.Is(err, client.ErrPlaintext) == tt.sends || len(w.requests) > 0 {
+				t.Errorf("check: got %v and %d requests", err, len(w.requests))
+			}
 			_, err := c.Keys().Get(t.Context(), "a")
 			if errors.Is(err, client.ErrPlaintext) == tt.sends || len(w.requests) > 0 != tt.sends {
 				t.Errorf("get: got %v and %d requests", err, len(w.requests))
@@ -457,6 +460,9 @@ func TestURL(t *testing.T) {
 		w := &wire{answers: []answer{good}}
 		c := wired(w)
 		c.URL = url
+		if err := c.Check(t.Context()); !errors.Is(err, client.ErrInvalid) {
+			t.Errorf("check %q: got %v", url, err)
+		}
 		if _, err := c.Keys().Get(t.Context(), "a"); !errors.Is(err, client.ErrInvalid) || len(w.requests) > 0 || strings.Contains(err.Error(), "u:p") {
 			t.Errorf("%q: got %v", url, err)
 		}

@@ -153,5 +153,5 @@ func invalid(format string, args ...any) error {
 }
 
 func errPlaintext(what string) error {
-	return fmt.Errorf("%w: %s over http from or to another machine: use https", ErrPlaintext, what)
+	return fmt.Errorf("%w: %s in clear: use https, or http on one machine only", ErrPlaintext, what)
 }

@@ -105,7 +105,7 @@ func House() Rules {
 			"server/servertest":                 "sends the admin token",
 			"client":                            "sends the token or signs with the credential, and imports the material of a key",
 			"cmd/sealwright":                    "imports the material of a key",
-			"cmd/sealwright/internal/client":    "sends the token, or signs with the credential",
+			"cmd/sealwright/internal/client":    "writes a new credential to its file",
 			"internal/floors":                   "has a list of this name",
 		},
 		Tags: map[string]string{

@@ -1,36 +1,21 @@
-// Package client calls a sealwright server for the command line.
+// Package client calls a sealwright server for the command line: it puts into
+// words what package client of the module says.
 package client
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/client"
 	"github.com/sealwright/sealwright/secret"
 )
 
-// Bounds of the talk with a server.
-const (
-	timeout   = 30 * time.Second
-	maxAnswer = 16 << 20 // bytes
-)
-
 // Client talks to one server.
-type Client struct {
-	base   string
-	tenant string       // empty for that of the caller
-	token  secret.Bytes // empty if requests are signed
-	http   *http.Client
-}
+type Client struct{ c *client.Client }
 
 // New returns a client of the server at base, an http or https URL. The
 // credential is a bearer token, or [CredentialText] of one that signs requests.
@@ -41,28 +26,19 @@ func New(base, tenant string, credential secret.Bytes) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("server: got %q, want a URL such as http://127.0.0.1:8470", base)
 	}
-	c := &Client{
-		base: strings.TrimSuffix(base, "/"), tenant: tenant, token: credential,
-		// A redirect would carry the token to another place.
-		http: &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	c := &client.Client{URL: base, Tenant: tenant}
+	if !credential.IsZero() {
+		c.Credential = client.Static(credential)
 	}
-	s, err := newSigner(credential)
-	if err != nil {
-		return nil, fmt.Errorf("credential: %w", err)
+	if err := c.Check(context.Background()); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
 	}
-	if s != nil {
-		c.token, c.http.Transport = secret.Bytes{}, s
-	}
-	if !c.token.IsZero() && u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, errors.New("server: a token would cross the network in clear: use https, or a credential that signs requests")
-	}
-	return c, nil
+	return &Client{c}, nil
 }
 
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
-}
+// CredentialText returns what is kept of a credential in a file: a token as it
+// is, and the ID and the secret of one that signs with a colon between them.
+func CredentialText(k api.Credential) string { return string(client.CredentialText(k).Expose()) }
 
 // RefusedError is the error of a call that the server refused, or that did not
 // reach it.
@@ -74,67 +50,33 @@ func (e RefusedError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e RefusedError) Unwrap() error { return e.Err }
 
-func refused(err error) error { return RefusedError{Err: err} }
-
 // Call sends in as JSON, nothing if it is nil, and reads the answer into out,
 // unless that is nil. What the server refuses is a [RefusedError].
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(text)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
+	err := c.c.Do(ctx, method, path, in, out)
+	var e *client.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return RefusedError{explain(e)}
+	case errors.Is(err, client.ErrInvalid), errors.Is(err, client.ErrPlaintext):
 		return err
 	}
-	if !c.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+string(c.token.Expose()))
-	}
-	if c.tenant != "" {
-		req.Header.Set(api.TenantHeader, c.tenant)
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return refused(fmt.Errorf("%w; start a server with 'sealwright serve', or name yours with --server", err))
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(answer) > maxAnswer {
-		err = fmt.Errorf("more than %d MiB", maxAnswer>>20)
-	}
-	if err != nil {
-		return refused(fmt.Errorf("answer of %s: %w", c.base, err))
-	}
-	if resp.StatusCode/100 != 2 {
-		return refused(problemOf(resp, answer))
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return refused(fmt.Errorf("answer of %s is no sealwright answer: %w", c.base, err))
-	}
-	return nil
+	return RefusedError{err}
 }
 
-// problemOf returns what the server says about a refusal.
-func problemOf(resp *http.Response, answer []byte) error {
-	var p api.Problem
-	if err := json.Unmarshal(answer, &p); err != nil || p.Detail == "" {
-		return fmt.Errorf("server answers %s", resp.Status)
+// explain says what can be done about a refusal.
+func explain(e *client.Error) error {
+	switch {
+	case e.Status == 0:
+		return fmt.Errorf("%w; start a server with 'sealwright serve', or name yours with --server", e)
+	case e.Code == "":
+		return fmt.Errorf("server answers %d %s", e.Status, http.StatusText(e.Status))
+	case e.Status == http.StatusUnauthorized:
+		return errors.New(e.Problem.Error() + "; name the file with the right token or credential with --token-file")
+	case e.Status >= 500 && e.RequestID != "":
+		return fmt.Errorf("%w; the log of the server says why, with request_id %s", &e.Problem, e.RequestID)
 	}
-	if resp.StatusCode == http.StatusUnauthorized {
-		return errors.New(p.Error() + "; name the file with the right token or credential with --token-file")
-	}
-	if resp.StatusCode >= 500 && p.RequestID != "" {
-		return fmt.Errorf("%w; the log of the server says why, with request_id %s", &p, p.RequestID)
-	}
-	return &p
+	return &e.Problem
 }
