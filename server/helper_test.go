@@ -30,12 +30,19 @@ func TestMain(m *testing.M) {
 	}
 	ready := func(addr string) { fmt.Println("address", addr) }
 	var err error
-	if data == "bare" {
+	switch data {
+	case "bare":
 		err = serveBare(ready)
-	} else {
+	case "bare-grpc":
+		err = serveBareGRPC(ready)
+	default:
 		c := server.Config{Listen: "127.0.0.1:0", Data: data, Store: os.Getenv("SEALWRIGHT_TEST_STORE"), ConfigFile: os.Getenv("SEALWRIGHT_TEST_CONFIG"), Ready: ready}
 		if os.Getenv("SEALWRIGHT_TEST_HASTE") != "" {
 			c = server.Hasten(c, hastyCurrent, hastyStale)
+		}
+		if os.Getenv("SEALWRIGHT_TEST_GRPC") != "" {
+			c.GRPCListen = "127.0.0.1:0"
+			c.GRPCReady = func(addr string) { err = os.WriteFile(filepath.Join(data, "grpc-address"), []byte(addr), 0o600) }
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
