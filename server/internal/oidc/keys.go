@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,7 +152,7 @@ func parseKeys(text []byte) ([]jose.JSONWebKey, error) {
 		if err := json.Unmarshal(raw, &key); err != nil {
 			continue // of a kind that this program does not know
 		}
-		if !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
+		if !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" || isShort(key.Key) {
 			continue
 		}
 		list = append(list, key)
@@ -160,6 +161,13 @@ func parseKeys(text []byte) ([]jose.JSONWebKey, error) {
 		return nil, errors.New("the issuer has no public key to verify signatures with")
 	}
 	return list, nil
+}
+
+// isShort reports whether a key of RSA is shorter than RFC 7518, section 3.3
+// allows.
+func isShort(key any) bool {
+	k, ok := key.(*rsa.PublicKey)
+	return ok && k.N.BitLen() < 2048
 }
 
 // fetch returns the JWK set as the issuer shows it.

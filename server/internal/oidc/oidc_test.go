@@ -374,7 +374,16 @@ func TestIssuerDown(t *testing.T) {
 
 // Keys that an issuer shows and that make no sense are as if it were down.
 func TestBadKeys(t *testing.T) {
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shortKey, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: short.Public(), KeyID: "key-1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ name, body string }{
+		{"ShortRSA", string(shortKey)},
 		{"NoJSON", "<html>"},
 		{"Empty", `{}`},
 		{"NoKeys", `{"keys":[]}`},

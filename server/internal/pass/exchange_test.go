@@ -3,9 +3,12 @@ package pass_test
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sealwright/sealwright/replay"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/pass"
 )
@@ -62,6 +65,43 @@ func TestExchange(t *testing.T) {
 				t.Errorf("got %+v, %+v, %v", c, p, err)
 			}
 		})
+	}
+}
+
+// Two nodes that share what was used give one pass for a token, of any number of
+// exchanges at the same time.
+func TestA13_ExchangeOnTwoNodes(t *testing.T) {
+	guard, err := replay.New(replay.Options{Past: time.Hour, Future: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes [2]*shop
+	for i := range nodes {
+		s := newShop(t)
+		s.proof.IssuedAt = start
+		s.Once = func(_ context.Context, now time.Time, p pass.Proof) error {
+			if guard.Claim(now, p.IssuedAt, 1, 1) == replay.Fresh {
+				return nil
+			}
+			return fault.New(fault.Conflict, "used")
+		}
+		nodes[i] = s
+	}
+	var given, refused atomic.Int64
+	var group sync.WaitGroup
+	for i := range 50 {
+		group.Go(func() {
+			switch _, _, err := nodes[i%2].Token(context.Background(), "token"); {
+			case err == nil:
+				given.Add(1)
+			case errors.Is(err, fault.Conflict):
+				refused.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if given.Load() != 1 || refused.Load() != 49 {
+		t.Errorf("got %d passes and %d refusals, want 1 and 49", given.Load(), refused.Load())
 	}
 }
 
