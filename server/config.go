@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/inventory"
 	"github.com/sealwright/sealwright/server/internal/oidc"
 	"github.com/sealwright/sealwright/server/internal/tlsfiles"
 )
@@ -58,6 +59,7 @@ type Config struct {
 	sources sourcesConfig
 	limits  limitsConfig
 	redis   redisConfig
+	data    inventory.Options
 	replay  replayConfig
 	proxies []netip.Prefix
 	issuers []oidc.Config
@@ -141,6 +143,8 @@ type File struct {
 	OIDC    []IssuerFile `yaml:"oidc"`
 	Login   LoginFile    `yaml:"login"`
 	TLS     TLSFile      `yaml:"tls"`
+
+	Catalogue CatalogueFile `yaml:"data_catalogue"`
 }
 
 // Setting is one value of a [File] with the line where it stands, 0 if it is
@@ -196,6 +200,7 @@ func (c Config) resolveInto(s *settings) (Config, error) {
 	c.cluster = s.cluster(c.cluster, f.Cluster)
 	c.limits = s.limits(f.Limits)
 	c.redis = s.redis(f.Redis)
+	c.data = s.catalogue(f.Catalogue)
 	c.replay = s.replay(f.Replay, c.redis.url != "")
 	c.kms = s.kms(f.KMS)
 	c.sources = s.sources(f.Sources)

@@ -8,6 +8,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/access"
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
+	"github.com/sealwright/sealwright/server/internal/inventory"
 	"github.com/sealwright/sealwright/server/internal/policy"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
@@ -34,11 +35,24 @@ func openPolicies(ctx context.Context, db database, callers *tenant.Service, log
 type preparer struct {
 	keys     *custody.Service
 	policies *policy.Service
-
-	// classes returns those that the data catalogue has for a resource. Its
-	// error is of kind [fault.Unavailable]. nil means that there is no catalogue.
-	classes func(resource string) ([]string, error)
+	data     *inventory.Source // nil if there is no data catalogue
+	close    func()            // stops what openPreparer began
 }
+
+func openPreparer(ctx context.Context, c Config, db database, keys *custody.Service, callers *tenant.Service, log *slog.Logger) (*preparer, error) {
+	policies, err := openPolicies(ctx, db, callers, log)
+	if err != nil {
+		return nil, err
+	}
+	data, stop, err := openCatalogue(ctx, c.data, log)
+	if err != nil {
+		return nil, err
+	}
+	return &preparer{keys: keys, policies: policies, data: data, close: stop}, nil
+}
+
+// notice says what is wrong; it is empty while nothing is.
+func (p *preparer) notice() string { return notices(p.policies.Notice, p.data.Notice)() }
 
 // prepare is that of [rest.Options]. A caller needs no right to a key that the
 // policy chooses: the policy grants it.
@@ -48,8 +62,8 @@ func (p *preparer) prepare(_ context.Context, r policy.Request) (*custody.Key, p
 		return key, policy.Decision{}, err
 	}
 	var classes []string
-	if p.classes != nil && r.Metadata != nil && r.Metadata.Resource != "" {
-		if classes, err = p.classes(r.Metadata.Resource); err != nil {
+	if p.data != nil && r.Metadata != nil && r.Metadata.Resource != "" {
+		if classes, err = p.data.Classes(r.Metadata.Resource); err != nil {
 			return nil, policy.Decision{}, err
 		}
 	}

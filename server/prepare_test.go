@@ -3,8 +3,13 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sealwright/sealwright/api"
@@ -92,4 +97,89 @@ func TestFinancialData(t *testing.T) {
 	if strings.Contains(log.String(), "who=me") {
 		t.Error("the log has labels, want them at level debug only")
 	}
+}
+
+// TestDataCatalogue chooses the key by the class that the catalogue has for a
+// resource, and refuses when the class cannot be known.
+func TestDataCatalogue(t *testing.T) {
+	folder := t.TempDir()
+	config := filepath.Join(folder, "sealwright.yaml")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var away atomic.Bool
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte(`{"resources":{"orders.*":["financial"]}}`))
+	}))
+	defer service.Close()
+	write("data.yaml", "resources: {orders.*: [financial]}")
+	for name, place := range map[string]string{"File": "file: " + filepath.Join(folder, "data.yaml"), "URL": "url: " + service.URL} {
+		t.Run(name, func(t *testing.T) {
+			away.Store(false)
+			write("sealwright.yaml", "data_catalogue: {"+place+", refresh: 1h}")
+			data := t.TempDir()
+			s := servertest.StartConfig(t, server.Config{Data: data, ConfigFile: config})
+			must[api.Key](t, s, "POST", "/v1/keys", `{"name":"orders"}`)
+			must[api.Key](t, s, "POST", "/v1/keys", `{"name":"ledger","algorithm":"hmac-sha512"}`)
+			must[api.Policy](t, s, "POST", "/v1/policies", financial)
+			money := must[api.Signed](t, s, "POST", "/v1/keys/orders/sign", `{"text":"a","metadata":{"resource":"orders.payments","classes":["pii"]}}`)
+			other := must[api.Signed](t, s, "POST", "/v1/keys/orders/sign", `{"text":"a","metadata":{"resource":"stock"}}`)
+			if money.Algorithm != "hmac-sha512" || other.Algorithm != "hmac-sha256" {
+				t.Errorf("got %s and %s", money.Algorithm, other.Algorithm)
+			}
+			if name == "File" {
+				return
+			}
+			if err := s.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			away.Store(true)
+			s = servertest.StartConfig(t, server.Config{Data: data, ConfigFile: config})
+			if status, _, answer := s.Do(t, "POST", "/v1/keys/orders/sign", `{"text":"a","metadata":{"resource":"stock"}}`); status != http.StatusServiceUnavailable {
+				t.Errorf("sign while the catalogue is not known: got %d: %s", status, answer)
+			}
+			must[api.Signed](t, s, "POST", "/v1/keys/orders/sign", `{"text":"a"}`)
+			if _, _, answer := s.Do(t, "GET", "/readyz", ""); !strings.Contains(string(answer), "the data catalogue could not be read yet") {
+				t.Errorf("readyz: got %s", answer)
+			}
+		})
+	}
+}
+
+func TestDataCatalogueSettings(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}":                                     "",
+		"{file: a.yaml, url: https://a.example}": "data_catalogue.file: want either file or url",
+		"{refresh: 1m}":                          "data_catalogue.file: want either file or url",
+		"{url: http://a.example}":                "data_catalogue.url: got the scheme",
+		"{url: https://a.example, refresh: 1s}":  "data_catalogue.refresh: got",
+		"{file: a.yaml, token: env:A}":           "data_catalogue.url: token and ca_file are for a URL",
+		"{url: https://a.example, token: t0ken}": "data_catalogue.token: want the name of a secret",
+		"{url: https://a.example, token: env:A}": "",
+	} {
+		err := server.CheckFile(writeTemp(t, "data_catalogue: "+text))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+	if err := run(t, server.Config{Data: t.TempDir(), ConfigFile: writeTemp(t, "data_catalogue: {file: /nowhere/a.yaml}")}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("start without the file: got %v", err)
+	}
+}
+
+// writeTemp writes a file and returns its name.
+func writeTemp(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

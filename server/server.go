@@ -159,10 +159,11 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	if err != nil {
 		return err
 	}
-	policies, err := openPolicies(ctx, db, callers, log)
+	prepared, err := openPreparer(ctx, c, db, keys, callers, log)
 	if err != nil {
 		return err
 	}
+	defer prepared.close()
 	seen, err := openGuard(ctx, c, db, keys, nodes, recorder)
 	if err != nil {
 		return err
@@ -185,13 +186,12 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
-	prepared := &preparer{keys: keys, policies: policies}
 	limiter := newLimiter(c.limits, seen.shared, db)
 	api, err := rest.New(rest.Options{
-		Keys: keys, Tenants: callers, Policies: policies, Root: rotator, Authenticate: slow(who.Authenticate), Again: callers.Again, Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
+		Keys: keys, Tenants: callers, Policies: prepared.policies, Root: rotator, Authenticate: slow(who.Authenticate), Again: callers.Again, Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
-		Notice:  notices(root.notice, nodes.notice, policies.Notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
+		Notice:  notices(root.notice, nodes.notice, prepared.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
 		Limiter: limiter, Answers: &idempotency.Service{Store: db, Sealer: keys},
 		Limits: rest.Limits{
 			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
@@ -209,7 +209,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	if err != nil {
 		return err
 	}
-	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply, policies.Apply)
+	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply, prepared.policies.Apply)
 	if err != nil {
 		return err
 	}

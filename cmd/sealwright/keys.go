@@ -10,7 +10,9 @@ import (
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/callers"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/keys"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/policies"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
+	"github.com/sealwright/sealwright/server"
 )
 
 // newKeys and newLeases have the commands of package keys with the flags that
@@ -36,6 +38,22 @@ func newRoles() *cobra.Command { return ofCallers(callers.NewRoles) }
 func ofCallers(commands func(callers.Tools) *cobra.Command) *cobra.Command {
 	return ofServer(func(t keys.Tools) *cobra.Command {
 		return commands(callers.Tools{Call: t.Call, Text: client.CredentialText, PrintJSON: t.PrintJSON, NoArgs: t.NoArgs, OneName: t.OneName})
+	})
+}
+
+// newPolicy has the commands of package policies.
+func newPolicy() *cobra.Command {
+	return ofServer(func(t keys.Tools) *cobra.Command {
+		return policies.New(policies.Tools{
+			Call: t.Call, PrintJSON: t.PrintJSON, NotValid: t.NotValid, NoArgs: t.NoArgs, OneName: t.OneName,
+			Parse: func(text []byte) (policies.File, error) {
+				f, err := server.ParsePolicyFile(text)
+				if err != nil {
+					return nil, err // and no File that holds nothing
+				}
+				return f, nil
+			},
+		})
 	})
 }
 

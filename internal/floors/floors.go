@@ -96,6 +96,7 @@ func House() Rules {
 			"server/internal/source":            "decodes secrets as they are kept elsewhere",
 			"server/internal/source/sourcetest": "compares what was read",
 			"server/internal/source/vaultkv":    "sends the token",
+			"server/internal/inventory":         "sends the token",
 			"server/internal/cluster/redis":     "sends the password",
 			"server/internal/session":           "sets the cookies of sessions",
 			"server/internal/oidc":              "sends the secret of the client",
@@ -194,6 +195,7 @@ func groups() map[string]Group {
 		"server/internal/source/vaultkv":    Adapters,
 		"server/internal/cluster/redis":     Adapters,
 		"server/internal/overload":          Adapters,
+		"server/internal/inventory":         Adapters,
 		"server/internal/rest":              Adapters,
 		"server/internal/rpc":               Adapters,
 		"server/internal/authn":             Adapters,
@@ -207,6 +209,7 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/delivery": Adapters,
 		"cmd/sealwright/internal/keys":     Adapters,
 		"cmd/sealwright/internal/callers":  Adapters,
+		"cmd/sealwright/internal/policies": Adapters,
 
 		"server":                        Top,
 		"server/servertest":             Top,

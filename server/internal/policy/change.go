@@ -286,8 +286,8 @@ func (s *Service) Explain(caller access.Caller, id string, in Input) (Decision, 
 	if in.Time.IsZero() {
 		in.Time = s.now()
 	}
-	d, outcomes := p.set.Explain(&in)
-	return d.withAlgorithm(in.Algorithm), outcomes, nil
+	d, outcomes := p.set.ExplainInput(in)
+	return d, outcomes, nil
 }
 
 func noPolicy(id string) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
 )
 
@@ -91,7 +93,7 @@ func (s *Set) decide(d Decision, e *evaluation, outcomes []Outcome) Decision {
 // holds evaluates the expression.
 func (r *compiled) holds(e *evaluation) (bool, error) {
 	if e.vars == nil {
-		e.vars = activation{e.in}
+		e.vars = &activation{in: e.in}
 	}
 	out, details, err := r.when.Eval(e.vars) // panics are errors
 	if err != nil {
@@ -136,44 +138,62 @@ func (r *compiled) apply(d Decision, in *Input, o *Outcome) Decision {
 	return d
 }
 
-// activation gives expressions the fields of an input without copying them.
-type activation struct{ in *Input }
+// activation gives expressions the fields of an input. A value is made when it
+// is asked for first, and serves all rules of a decision.
+type activation struct {
+	in   *Input
+	made [14]ref.Val
+}
 
 // Parent implements interpreter.Activation.
-func (activation) Parent() interpreter.Activation { return nil }
+func (*activation) Parent() interpreter.Activation { return nil }
 
 // ResolveName implements interpreter.Activation.
-func (a activation) ResolveName(name string) (any, bool) {
+func (a *activation) ResolveName(name string) (any, bool) {
 	in := a.in
 	switch name {
 	case "action":
-		return in.Action, true
+		return a.text(0, in.Action)
 	case "caller":
-		return in.Caller, true
+		return a.text(1, in.Caller)
 	case "tenant":
-		return in.Tenant, true
+		return a.text(2, in.Tenant)
 	case "key":
-		return in.Key, true
+		return a.text(3, in.Key)
 	case "purpose":
-		return in.Purpose, true
+		return a.text(4, in.Purpose)
 	case "algorithm":
-		return in.Algorithm, true
+		return a.text(5, in.Algorithm)
 	case "environment":
-		return in.Environment, true
+		return a.text(6, in.Environment)
 	case "source":
-		return in.Source, true
+		return a.text(7, in.Source)
 	case "target":
-		return in.Target, true
+		return a.text(8, in.Target)
 	case "resource":
-		return in.Resource, true
+		return a.text(9, in.Resource)
 	case "address":
-		return in.Address, true
+		return a.text(10, in.Address)
 	case "classes":
-		return in.Classes, true
+		return a.value(11, func() any { return in.Classes })
 	case "labels":
-		return in.Labels, true
+		return a.value(12, func() any { return in.Labels })
 	case "time":
-		return in.Time, true
+		return a.value(13, func() any { return in.Time })
 	}
 	return nil, false
+}
+
+func (a *activation) text(i int, s string) (any, bool) {
+	if a.made[i] == nil {
+		a.made[i] = types.String(s)
+	}
+	return a.made[i], true
+}
+
+func (a *activation) value(i int, of func() any) (any, bool) {
+	if a.made[i] == nil {
+		a.made[i] = types.DefaultTypeAdapter.NativeToValue(of())
+	}
+	return a.made[i], true
 }

@@ -156,21 +156,6 @@ type Decision struct {
 	needs []demand
 }
 
-// Demand is what one rule demands of the key that is used.
-type Demand struct {
-	Rule  string
-	Needs Needs
-}
-
-// Demands returns what [Decision.CheckKey] checks.
-func (d Decision) Demands() []Demand {
-	var out []Demand
-	for _, n := range d.needs {
-		out = append(out, Demand{n.rule.name, *n.needs})
-	}
-	return out
-}
-
 // demand is what one rule demands of the key that is used.
 type demand struct {
 	rule  *compiled

@@ -355,7 +355,7 @@ func TestServiceExplain(t *testing.T) {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	d, _, err = o.Explain(boss, "p", policy.Input{})
-	if demands := d.Demands(); err != nil || d.Denied || len(demands) != 1 || demands[0].Rule != "p/strong" || demands[0].Needs.MinStrength != 512 {
+	if demands := d.Explanation(nil).Demands; err != nil || d.Denied || len(demands) != 1 || demands[0].Rule != "p/strong" || demands[0].MinStrength != 512 {
 		t.Errorf("Explain without an algorithm: got %+v, %v", d, err)
 	}
 	_, _, err = o.Explain(clerk, "p", policy.Input{})

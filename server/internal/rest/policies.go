@@ -230,25 +230,9 @@ type explainPolicyInput struct {
 }
 
 func (a *API) explainPolicy(ctx context.Context, in *explainPolicyInput) (*struct{ Body api.PolicyExplanation }, error) {
-	b := in.Body
-	input := policy.Input{
-		Action: b.Action, Caller: b.Caller, Key: b.Key, Purpose: b.Purpose, Algorithm: b.Algorithm, Environment: b.Environment,
-		Source: b.Source, Target: b.Target, Resource: b.Resource, Classes: b.Classes, Labels: b.Labels, Address: b.Address,
-	}
-	if b.Time != nil {
-		input.Time = *b.Time
-	}
-	d, outcomes, err := a.o.Policies.Explain(exchangeOf(ctx).caller, in.ID, input)
+	d, outcomes, err := a.o.Policies.Explain(exchangeOf(ctx).caller, in.ID, policy.InputOf(in.Body))
 	if err != nil {
 		return nil, a.fails(ctx, err)
 	}
-	out := api.PolicyExplanation{Allowed: !d.Denied, Rule: d.Rule, Reason: d.Reason, Key: d.Key, Audit: string(d.Audit)}
-	for _, demand := range d.Demands() {
-		out.Demands = append(out.Demands, api.PolicyDemand{Rule: demand.Rule, PolicyNeeds: api.PolicyNeeds(demand.Needs)})
-	}
-	out.Outcomes = make([]api.PolicyOutcome, len(outcomes))
-	for i, o := range outcomes {
-		out.Outcomes[i] = api.PolicyOutcome(o)
-	}
-	return &struct{ Body api.PolicyExplanation }{out}, nil
+	return &struct{ Body api.PolicyExplanation }{d.Explanation(outcomes)}, nil
 }
