@@ -80,8 +80,11 @@ func (s *Service) Rotate(ctx context.Context, caller access.Caller, name string,
 		e.why, e.order = r.Why, order
 		if !r.At.IsZero() {
 			next := Schedule{At: r.At.UTC().Truncate(time.Microsecond), Grace: r.grace(e.keep)}
-			if e.doc.Schedule != nil {
-				next.Every = e.doc.Schedule.Every
+			if old := e.doc.Schedule; old != nil && old.Every > 0 { // goes on from there
+				next.Every, next.Grace = old.Every, r.grace(old.Grace)
+			}
+			if err := next.checkOverlap(); err != nil {
+				return err
 			}
 			return e.schedule(&next)
 		}
@@ -139,6 +142,15 @@ func (e *edit) rotate(ctx context.Context, r Rotation, alone bool) error {
 // version that signs and one that is pending are tried.
 const maxOverlap = keyring.MaxCandidates - 2
 
+// checkOverlap refuses a grace in which not all versions would be tried.
+func (s *Schedule) checkOverlap() error {
+	if s.Every == 0 || s.Grace <= maxOverlap*s.Every {
+		return nil
+	}
+	return fault.New(fault.Invalid, "grace: got %s for a rotation every %s, want %s at most: of more versions not all would be tried",
+		api.FormatDuration(s.Grace), api.FormatDuration(s.Every), api.FormatDuration(maxOverlap*s.Every))
+}
+
 // SetSchedule rotates a key at set.At and then, unless set.Every is 0, every
 // set.Every; nil ends the schedule. A zero set.At means after set.Every, a
 // negative set.Grace the default. A grace is at most [maxOverlap] times
@@ -176,9 +188,9 @@ func (s *Service) SetSchedule(ctx context.Context, caller access.Caller, name st
 			return fault.New(fault.Invalid, "at: got no time that is ahead")
 		case next.Grace > MaxGrace:
 			return fault.New(fault.Invalid, "grace: got %v, want 0 to %v", next.Grace, MaxGrace)
-		case next.Every != 0 && next.Grace > maxOverlap*next.Every:
-			return fault.New(fault.Invalid, "grace: got %s for a rotation every %s, want %s at most: of more versions not all would be tried",
-				api.FormatDuration(next.Grace), api.FormatDuration(next.Every), api.FormatDuration(maxOverlap*next.Every))
+		}
+		if err := next.checkOverlap(); err != nil {
+			return err
 		}
 		return e.schedule(&next)
 	})

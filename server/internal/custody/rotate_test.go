@@ -465,6 +465,31 @@ func TestRotationRefuses(t *testing.T) {
 	}
 }
 
+// The next rotation of a schedule can be moved: the others follow from there,
+// with the grace of the schedule, unless another one is given.
+func TestMoveSchedule(t *testing.T) {
+	h := newHouse(t)
+	h.create(t, "a")
+	if _, err := h.SetSchedule(t.Context(), admin, "a", 0, &custody.Schedule{Every: time.Hour, Grace: 2 * time.Hour}); err != nil {
+		t.Fatalf("SetSchedule: %v", err)
+	}
+	at := h.now.Add(10 * time.Minute).UTC().Truncate(time.Microsecond)
+	for _, tt := range []struct {
+		grace *time.Duration
+		want  time.Duration
+	}{{nil, 2 * time.Hour}, {grace(3 * time.Hour), 3 * time.Hour}} {
+		k, err := h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{At: at, Grace: tt.grace})
+		if err != nil {
+			t.Fatalf("Rotate: %v", err)
+		}
+		if want := (custody.Schedule{At: at, Every: time.Hour, Grace: tt.want}); *k.Schedule != want {
+			t.Errorf("got %+v, want %+v", *k.Schedule, want)
+		}
+	}
+	_, err := h.Rotate(t.Context(), admin, "a", 0, custody.Rotation{At: at, Grace: grace(6*time.Hour + 1)})
+	wantKind(t, "Rotate with a grace of too many versions", err, fault.Invalid)
+}
+
 // Whatever a schedule allows, a tag by each version in grace is taken.
 func TestScheduledVersionsAreAllTried(t *testing.T) {
 	h := newHouse(t)
