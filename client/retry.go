@@ -37,7 +37,8 @@ const (
 
 const idempotencyKey = "Idempotency-Key"
 
-func newIdempotencyKey() string { return rand.Text() }
+// newIdempotencyKey returns a random key, as a String of RFC 9651.
+func newIdempotencyKey() string { return `"` + rand.Text() + `"` }
 
 // next decides after an attempt, counted from 1, that ended with err. The wait
 // has a random part, u in [0, 1) times the step.
