@@ -108,7 +108,9 @@ func (s *Server) batch(c *call, a asked, all *pb.Metadata, items int, of func(in
 	if err := s.find(c, a, items); err != nil {
 		return err
 	}
-	c.op.Metadata = metadataOf(all)
+	if err := c.describe(all); err != nil {
+		return err
+	}
 	inherits := items == 0
 	for i := 0; i < items && !inherits; i++ {
 		inherits = of(i) == nil

@@ -93,8 +93,21 @@ func (s *Server) one(c *call, a asked, m *pb.Metadata) (use, error) {
 	if err := s.find(c, a, 1); err != nil {
 		return use{}, err
 	}
-	c.op.Metadata = metadataOf(m)
+	if err := c.describe(m); err != nil {
+		return use{}, err
+	}
 	return s.choose(c, a, c.op.Metadata)
+}
+
+// describe notes metadata for the log, where only what is within its bounds may
+// stand.
+func (c *call) describe(m *pb.Metadata) error {
+	described := metadataOf(m)
+	if err := described.Check(); err != nil {
+		return invalid("metadata", "%v", err)
+	}
+	c.op.Metadata = described
+	return nil
 }
 
 func deref(text *string) string {
