@@ -45,7 +45,7 @@ var ErrPrecondition = errors.New("precondition failed")
 const (
 	MaxPolicies = 32
 	MaxName     = 64        // bytes of an ID
-	MaxSource   = 256 << 10 // bytes of the rules of one policy in JSON
+	MaxSource   = 192 << 10 // bytes of the rules of one policy in JSON; as an answer they are kept for an idempotency key
 	Kept        = 20        // versions of a policy, with the one in force
 
 	attempts = 3 // of a change, while others change the same record

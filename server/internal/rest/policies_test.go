@@ -242,3 +242,25 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("asked %d times, want 6", len(asked))
 	}
 }
+
+// TestLargestPolicy makes the largest policy there may be: it passes the limit of
+// a body, and its answer can be kept.
+func TestLargestPolicy(t *testing.T) {
+	f := start(t, nil)
+	sized := func(bytes int) string {
+		var rules []api.PolicyRule
+		for size := 0; size < bytes; size += 4000 {
+			id := "r" + strings.Repeat("x", len(rules))
+			rules = append(rules, api.PolicyRule{ID: id, Deny: true, Labels: map[string]string{"a": strings.Repeat("a", 4000-50-len(id))}})
+		}
+		text, err := json.Marshal(api.CreatePolicy{ID: "p", Rules: rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if a := f.must(t, "POST", "/v1/policies", sized(policy.MaxSource-8000)); len(a.body) < policy.MaxSource-20000 || len(a.body) > 240<<10 {
+		t.Errorf("got an answer of %d bytes", len(a.body))
+	}
+	refused(t, f.do(t, "PUT", "/v1/policies/p", `{"rules":`+strings.TrimPrefix(sized(policy.MaxSource+8000), `{"id":"p","rules":`)), 422, "invalid", "rules: got ")
+}
