@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sealwright/sealwright/api"
 )
 
 // serveBare serves a handler that reads the body and returns its HMAC, and
@@ -134,33 +137,72 @@ func discardChunks(in *bufio.Reader) error {
 	}
 }
 
-// BenchmarkREST compares operations of a running server, with its token, JSON,
-// metrics and a log line for each request, with the bare handler. Both run in
-// processes of their own, at the same time, and are measured in turns, so that
-// what else the machine does hits both.
-func BenchmarkREST(b *testing.B) {
-	data := b.TempDir()
-	bare, ours := spawn(b, "bare"), spawn(b, data)
+// guarded is a server in its own process with a key a, and the token of a caller
+// who may sign and verify. Each request meets a policy of 20 rules, of which 5
+// reach their expression, and limits of its caller, its key and its tenant.
+func guarded(b *testing.B, env ...string) (p *process, data, token string) {
+	b.Helper()
+	data = b.TempDir()
+	config := filepath.Join(data, "sealwright.yaml")
+	text := "limits:\n  rules:\n"
+	for _, scope := range []string{"caller", "key", "tenant"} {
+		text += "    - {name: " + scope + ", scope: " + scope + ", rate: 1000000000, per: second}\n"
+	}
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	p = spawn(b, data, append(env, "SEALWRIGHT_TEST_CONFIG="+config)...)
 	b.Cleanup(func() {
-		for _, p := range []*process{bare, ours} {
-			_ = p.Process.Kill()
-			_ = p.Wait()
-		}
+		_ = p.Process.Kill()
+		_ = p.Wait()
 	})
 	raw, err := os.ReadFile(filepath.Join(data, "admin-token"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	token := strings.TrimSpace(string(raw))
-	newLoad(b, ours.url, "/v1/keys", "application/json", token, `{"name":"a"}`).create(b)
+	admin := strings.TrimSpace(string(raw))
+	rules := make([]string, 20)
+	for i := range rules {
+		key := "other-*"
+		if i%4 == 0 {
+			key = "a*"
+		}
+		rules[i] = fmt.Sprintf(`{"id":"r%d","match":{"key":["%s"]},"when":"environment == 'test' && target == 'bank%d'","deny":true}`, i, key, i)
+	}
+	for path, body := range map[string]string{
+		"/v1/keys":     `{"name":"a"}`,
+		"/v1/policies": `{"id":"p","rules":[` + strings.Join(rules, ",") + `]}`,
+		"/v1/callers":  `{"name":"c","grants":[{"role":"signer"},{"role":"verifier"}]}`,
+	} {
+		newLoad(b, p.url, path, "application/json", admin, body).create(b)
+	}
+	var made api.Credential
+	answer := newLoad(b, p.url, "/v1/callers/c/credentials", "application/json", admin, `{"kind":"token"}`).create(b)
+	if err := json.Unmarshal(answer, &made); err != nil || made.Secret == "" {
+		b.Fatalf("make a token: %v", err)
+	}
+	return p, data, made.Secret
+}
+
+// BenchmarkREST compares operations of a [guarded] server, with its JSON,
+// metrics and a log line for each request, with the bare handler. Both run in
+// processes of their own, at the same time, and are measured in turns, so that
+// what else the machine does hits both.
+func BenchmarkREST(b *testing.B) {
+	bare := spawn(b, "bare")
+	b.Cleanup(func() {
+		_ = bare.Process.Kill()
+		_ = bare.Wait()
+	})
+	ours, _, token := guarded(b)
 
 	message := strings.Repeat("0123456789abcdef", 64) // 1 KiB
-	const octets, json = "application/octet-stream", "application/json"
+	const octets, text = "application/octet-stream", "application/json"
 	for _, bm := range []struct{ name, op, kind, body string }{
-		{"sign/text", "sign", json, `{"text":"` + message + `"}`},
-		{"sign/base64", "sign", json, `{"message":"` + base64.StdEncoding.EncodeToString([]byte(message)) + `"}`},
+		{"sign/text", "sign", text, `{"text":"` + message + `"}`},
+		{"sign/base64", "sign", text, `{"message":"` + base64.StdEncoding.EncodeToString([]byte(message)) + `"}`},
 		{"sign/octets", "sign", octets, message},
-		{"verify/text", "verify", json, `{"text":"` + message + `","tag":"` + strings.Repeat("0", 64) + `"}`},
+		{"verify/text", "verify", text, `{"text":"` + message + `","tag":"` + strings.Repeat("0", 64) + `"}`},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			x := newLoad(b, bare.url, "/", octets, token, message)
@@ -170,15 +212,21 @@ func BenchmarkREST(b *testing.B) {
 	}
 }
 
-func (l *load) create(b *testing.B) {
+// create sends the request once and returns the answer, which must be 201.
+func (l *load) create(b *testing.B) []byte {
 	b.Helper()
 	if _, err := l.conns[0].Write(l.request); err != nil {
 		b.Fatal(err)
 	}
 	answer, err := http.ReadResponse(l.in[0], nil)
-	if err != nil || answer.StatusCode != http.StatusCreated {
-		b.Fatalf("create key: got %v, %v", answer, err)
+	if err != nil {
+		b.Fatal(err)
 	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusCreated {
+		b.Fatalf("create: got %s %s, %v", answer.Status, text, err)
+	}
+	return text
 }
 
 // compare sends b.N requests to each of two servers, in turns.

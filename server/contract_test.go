@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -72,9 +73,10 @@ type protocol struct {
 
 // contract is a running server, and all ways to it.
 type contract struct {
-	s      *servertest.Server
-	tokens map[string]string
-	conn   *grpc.ClientConn
+	s       *servertest.Server
+	tokens  map[string]string
+	conn    *grpc.ClientConn
+	program string // the command line
 }
 
 const contractText = "what do ya want for nothing?" // of RFC 4231, with the key jefe
@@ -121,7 +123,83 @@ func startContract(t *testing.T) *contract {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.conn.Close() })
+	c.program = filepath.Join(t.TempDir(), "sealwright")
+	build := exec.Command("go", "build", "-o", c.program, "github.com/sealwright/sealwright/cmd/sealwright")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the command line: %v\n%s", err, text)
+	}
 	return c
+}
+
+// commands asks by the command line; what it does not have, or refuses by itself,
+// goes by HTTP.
+func (c *contract) commands(t *testing.T, a ask) outcome {
+	t.Helper()
+	if a.batch || a.rawUpload || a.items[0].message == nil || a.op == "verify" && (a.items[0].tag == nil) == (a.items[0].signature == nil) {
+		return c.rest(t, a)
+	}
+	dir := t.TempDir()
+	file := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	args := []string{"keys", a.op, a.key, "--json", "--message", "-", "--server", c.s.URL, "--token-file", file("token", []byte(c.tokens[a.token]))}
+	for name, text := range map[string]string{"--purpose": a.purpose, "--context": a.context} {
+		if text != "" {
+			args = append(args, name, text)
+		}
+	}
+	if a.metadata != nil {
+		text, err := json.Marshal(a.metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--metadata", file("metadata", text))
+	}
+	if a.bind {
+		args = append(args, "--bind-metadata")
+	}
+	if a.items[0].tag != nil {
+		args = append(args, "--tag", hex.EncodeToString(a.items[0].tag))
+	}
+	if a.items[0].signature != nil {
+		args = append(args, "--signature", *a.items[0].signature)
+	}
+	return c.execute(t, a.items[0].message, args)
+}
+
+// execute runs the command line, which prints an answer or the status of a
+// problem.
+func (c *contract) execute(t *testing.T, message []byte, args []string) outcome {
+	t.Helper()
+	cmd := exec.Command(c.program, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(message), &out, &errs
+	err := cmd.Run()
+	if out.Len() == 0 {
+		for status, code := range map[string]string{
+			" 401: ": "unauthorized", " 403: ": "denied", " 404: ": "not-found", " 413: ": "too-large", " 422: ": "invalid", " 429: ": "rate-limited",
+		} {
+			if strings.Contains(errs.String(), status) && cmd.ProcessState.ExitCode() == 1 {
+				return outcome{Problem: code}
+			}
+		}
+		t.Fatalf("%v: %v: %s", args, err, errs.String())
+	}
+	var got struct {
+		api.Verdict
+		Tag, Signature string
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatalf("%s: %v", out.String(), err)
+	}
+	if wrong := got.Tag == "" && !got.Valid; wrong != (err != nil) {
+		t.Errorf("%v: exit code %d for %s", args, cmd.ProcessState.ExitCode(), out.String())
+	}
+	return outcome{Items: []itemOutcome{{got.Tag, got.Signature, got.Key, got.Reason, got.State, got.Algorithm, got.Version, got.Valid, got.Bound, got.Error != nil}}}
 }
 
 // body writes what a request has beside its key.
@@ -446,7 +524,7 @@ func (c *contract) stream(t *testing.T, a ask) outcome {
 // goes by.
 func TestContract(t *testing.T) {
 	c := startContract(t)
-	protocols := []protocol{{"rest", c.rest}, {"grpc", c.grpc}, {"stream", c.stream}, {"client", c.client}}
+	protocols := []protocol{{"rest", c.rest}, {"grpc", c.grpc}, {"stream", c.stream}, {"client", c.client}, {"commands", c.commands}}
 	text := []byte(contractText)
 	tag, err := hex.DecodeString("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
 	if err != nil {

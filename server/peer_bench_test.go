@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,25 +15,15 @@ import (
 // of 2 seconds each. SEALWRIGHT_BENCH_TRANSIT is its URL with the path of the
 // HMAC of a key, such as http://127.0.0.1:8200/v1/transit/hmac/k/sha2-256, and
 // SEALWRIGHT_BENCH_TRANSIT_TOKEN a token for it. Whether policy and audit are on
-// there is up to who started it; here they are as in docs/benchmarks/rest.md.
+// there is up to who started it; here the server is [guarded], and logs each
+// request.
 func BenchmarkTransit(b *testing.B) {
 	at, err := url.Parse(os.Getenv("SEALWRIGHT_BENCH_TRANSIT"))
 	if err != nil || at.Host == "" {
 		b.Skip("needs a running transit engine, named by SEALWRIGHT_BENCH_TRANSIT")
 	}
-	data := b.TempDir()
-	ours := spawn(b, data)
-	b.Cleanup(func() {
-		_ = ours.Process.Kill()
-		_ = ours.Wait()
-	})
-	raw, err := os.ReadFile(filepath.Join(data, "admin-token"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	token := strings.TrimSpace(string(raw))
+	ours, _, token := guarded(b)
 	const json = "application/json"
-	newLoad(b, ours.url, "/v1/keys", json, token, `{"name":"a"}`).create(b)
 	message := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("0123456789abcdef", 64)))
 	for _, items := range []int{1, 100} {
 		b.Run(fmt.Sprintf("items=%d", items), func(b *testing.B) {

@@ -81,8 +81,12 @@ func offer(b *testing.B, address string, connections, rate int, duration time.Du
 	var failed atomic.Pointer[error]
 	start := time.Now()
 	for i := range connections {
+		first := start
+		if rate > 0 { // not all at once
+			first = start.Add(time.Duration(i) * time.Second / time.Duration(rate*connections))
+		}
 		group.Go(func() {
-			l, err := offerOn(address, rate, start.Add(time.Duration(i)*time.Second/time.Duration(max(rate*connections, 1))), start.Add(duration))
+			l, err := offerOn(address, rate, first, start.Add(duration))
 			if err != nil {
 				failed.Store(&err)
 			}

@@ -52,7 +52,7 @@ input that cannot be read.`,
 		Args: t.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(t.create(), t.list(), t.show(), t.rotate(), t.schedule(), t.delete(), t.restore(), t.export(), t.recipients())
+	cmd.AddCommand(t.create(), t.list(), t.show(), t.sign(), t.verify(), t.rotate(), t.schedule(), t.delete(), t.restore(), t.export(), t.recipients())
 	cmd.AddCommand(t.versionCommands()...)
 	return cmd
 }
