@@ -146,7 +146,7 @@ func guarded(b *testing.B, env ...string) (p *process, data, token string) {
 	config := filepath.Join(data, "sealwright.yaml")
 	text := "limits:\n  rules:\n"
 	for _, scope := range []string{"caller", "key", "tenant"} {
-		text += "    - {name: " + scope + ", scope: " + scope + ", rate: 1000000000, per: second}\n"
+		text += "    - {name: " + scope + ", scope: " + scope + ", rate: 1000000, per: second}\n"
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
