@@ -17,6 +17,9 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 # The double of AWS services that tests start.
 MOTO := moto[server]==5.2.5
 
+# The property tester that reads the description of the API.
+SCHEMATHESIS := schemathesis==4.32.5
+
 # The only code with cgo, behind a build tag; and whether there is a C compiler.
 PKCS11 := ./server/internal/kms/pkcs11
 CGO = test "$$($(GO) env CGO_ENABLED)" = 1
@@ -112,5 +115,6 @@ peers:
 	@command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || test -n "$$SEALWRIGHT_PGBOUNCER" || { echo 'installing pgbouncer'; $(call apt,pgbouncer); } || echo 'pgbouncer is not installed'
 	@command -v softhsm2-util >/dev/null || { echo 'installing softhsm2'; $(call apt,softhsm2); } || echo 'softhsm2 is not installed'
 	@test -x .cache/moto/bin/moto_server || { echo 'installing moto'; python3 -m venv .cache/moto && .cache/moto/bin/pip install -q '$(MOTO)'; } || echo 'moto is not installed'
+	@test -x .cache/schemathesis/bin/schemathesis || { echo 'installing schemathesis'; python3 -m venv .cache/schemathesis && .cache/schemathesis/bin/pip install -q '$(SCHEMATHESIS)'; } || echo 'schemathesis is not installed'
 
 apt = { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1) || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(1); }; } >/dev/null

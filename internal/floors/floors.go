@@ -169,6 +169,7 @@ func groups() map[string]Group {
 		"server/internal/oidc/oidctest":     Nouns,
 		"server/internal/tlsfiles/tlstest":  Nouns,
 		"internal/peer":                     Nouns,
+		"internal/compat":                   Nouns,
 		"cmd/sealwright/internal/rawhttp":   Nouns,
 		"cmd/sealwright/internal/terminal":  Nouns,
 		"cmd/sealwright/internal/finding":   Nouns,

@@ -36,17 +36,24 @@ func StartMoto(t testing.TB) *Moto {
 // findMoto returns moto_server as make test installs it, or that of PATH.
 func findMoto(t testing.TB) string {
 	t.Helper()
+	return findPython(t, ".cache/moto/bin/moto_server", "needs moto_server (Python package moto[server]), which make test installs in .cache/moto")
+}
+
+// findPython returns a command of a Python package as make test installs it, or
+// that of PATH.
+func findPython(t testing.TB, installed, missing string) string {
+	t.Helper()
 	dir, err := os.Getwd()
 	check(t, err)
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		path := filepath.Join(dir, ".cache/moto/bin/moto_server")
+		path := filepath.Join(dir, installed)
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
 	}
-	path, err := exec.LookPath("moto_server")
+	path, err := exec.LookPath(filepath.Base(installed))
 	if err != nil {
-		Missing(t, "needs moto_server (Python package moto[server]), which make test installs in .cache/moto")
+		Missing(t, missing)
 	}
 	return path
 }

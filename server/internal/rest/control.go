@@ -61,6 +61,7 @@ func (a *API) control() error {
 	a.meOperation(skin)
 	describeMessages(skin.OpenAPI())
 	describeHeaders(skin.OpenAPI())
+	describeErrors(skin.OpenAPI())
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // of Huma; ours is Problem
 		delete(registry.Map(), name)
 	}

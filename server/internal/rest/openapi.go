@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -81,9 +83,53 @@ func describeHeaders(doc *huma.OpenAPI) {
 		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^"[ !#-\[\]-~]{1,255}"$`},
 	}
 	for _, op := range operations(doc) {
-		op.Parameters = append(op.Parameters, tenant)
+		if op.OperationID != opExchange { // has no caller yet
+			op.Parameters = append(op.Parameters, tenant)
+		}
 		if repeatable(op.Method, op.OperationID) {
 			op.Parameters = append(op.Parameters, key)
+		}
+	}
+}
+
+// describedErrors are the errors of operations, beside what "default" says.
+var describedErrors = []struct {
+	status int
+	when   string
+	of     func(*huma.Operation) bool
+}{
+	{http.StatusBadRequest, "the body is no JSON, or a member or a header stands twice", hasBody},
+	{http.StatusUnauthorized, "no proof of who asks, or a wrong one", always},
+	{http.StatusForbidden, "the caller may not do this", always},
+	{http.StatusNotFound, "there is no such thing", func(op *huma.Operation) bool { return strings.Contains(op.Path, "{") }},
+	{http.StatusConflict, "the name is taken, others change the same thing, or a request with the same Idempotency-Key is not done", changes},
+	{http.StatusPreconditionFailed, "it has not the ETag of If-Match", func(op *huma.Operation) bool { return hasParam(op, "If-Match") }},
+	{http.StatusRequestEntityTooLarge, "the body or the batch is too large", hasBody},
+	{http.StatusUnsupportedMediaType, "the body has another media type, or a Content-Encoding", hasBody},
+	{http.StatusUnprocessableEntity, "it is not what the operation asks for; errors name the place", always},
+	{http.StatusTooManyRequests, "it is more than a limit allows; Retry-After and RateLimit say when to try again", always},
+	{http.StatusServiceUnavailable, "it cannot be done now; Retry-After says when to try again", always},
+}
+
+func always(*huma.Operation) bool { return true }
+
+func changes(op *huma.Operation) bool { return op.Method != http.MethodGet }
+
+func hasBody(op *huma.Operation) bool { return op.RequestBody != nil }
+
+func hasParam(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == name })
+}
+
+// describeErrors says for every operation which errors there are, with the code
+// of each in the problem.
+func describeErrors(doc *huma.OpenAPI) {
+	content := anyProblem(doc.Components.Schemas).Content
+	for _, op := range operations(doc) {
+		for _, e := range describedErrors {
+			if status := strconv.Itoa(e.status); e.of(op) && op.Responses[status] == nil {
+				op.Responses[status] = &huma.Response{Description: codes[e.status] + ": " + e.when + ".", Content: content}
+			}
 		}
 	}
 }

@@ -19,7 +19,11 @@ import (
 func (a *API) policyOperations(skin huma.API) {
 	const all, one = "/v1/policies", "/v1/policies/{id}"
 	op := a.describes(skin, "policies")
-	huma.Register(skin, op("policies.create", http.MethodPost, all, "Create a policy, or only check it", http.StatusCreated), a.createPolicy)
+	create := op("policies.create", http.MethodPost, all, "Create a policy, or only check it", http.StatusCreated)
+	create.Responses["200"] = &huma.Response{Description: "Of a dry run.", Content: map[string]*huma.MediaType{
+		"application/json": {Schema: schemaOf[api.Policy](skin.OpenAPI().Components.Schemas)},
+	}}
+	huma.Register(skin, create, a.createPolicy)
 	huma.Register(skin, op("policies.list", http.MethodGet, all, "List policies in the order in which they are asked", http.StatusOK), a.listPolicies)
 	huma.Register(skin, op("policies.get", http.MethodGet, one, "Describe a policy, or one of its versions", http.StatusOK), a.getPolicy)
 	huma.Register(skin, op("policies.set", http.MethodPut, one, "Make or replace a policy, or only check it", http.StatusOK), a.setPolicy)
