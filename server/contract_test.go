@@ -77,6 +77,7 @@ type contract struct {
 	tokens  map[string]string
 	conn    *grpc.ClientConn
 	program string // the command line
+	detail  string // of the last problem by HTTP
 }
 
 const contractText = "what do ya want for nothing?" // of RFC 4231, with the key jefe
@@ -168,26 +169,22 @@ func (c *contract) commands(t *testing.T, a ask) outcome {
 	if a.items[0].signature != nil {
 		args = append(args, "--signature", *a.items[0].signature)
 	}
-	return c.execute(t, a.items[0].message, args)
+	return c.execute(t, a, args)
 }
 
-// execute runs the command line, which prints an answer or the status of a
-// problem.
-func (c *contract) execute(t *testing.T, message []byte, args []string) outcome {
+// execute runs the command line, which prints an answer, or what the problem is.
+func (c *contract) execute(t *testing.T, a ask, args []string) outcome {
 	t.Helper()
 	cmd := exec.Command(c.program, args...)
 	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(message), &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(a.items[0].message), &out, &errs
 	err := cmd.Run()
-	if out.Len() == 0 {
-		for status, code := range map[string]string{
-			" 401: ": "unauthorized", " 403: ": "denied", " 404: ": "not-found", " 413: ": "too-large", " 422: ": "invalid", " 429: ": "rate-limited",
-		} {
-			if strings.Contains(errs.String(), status) && cmd.ProcessState.ExitCode() == 1 {
-				return outcome{Problem: code}
-			}
+	if out.Len() == 0 { // it says what the server said
+		o := c.rest(t, a)
+		if o.Problem == "" || c.detail == "" || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(errs.String(), c.detail) {
+			t.Errorf("%v: %v: %s, want exit code 1 and %q", args, err, errs.String(), c.detail)
 		}
-		t.Fatalf("%v: %v: %s", args, err, errs.String())
+		return o
 	}
 	var got struct {
 		api.Verdict
@@ -276,6 +273,7 @@ func (c *contract) rest(t *testing.T, a ask) outcome {
 		if err := json.Unmarshal(text, &p); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
+		c.detail = p.Detail
 		return outcome{Problem: p.Code}
 	}
 	if !a.batch {
