@@ -162,6 +162,7 @@ func groups() map[string]Group {
 		"server/internal/store/storetest":   Nouns,
 		"server/internal/kms":               Nouns,
 		"server/internal/limit":             Nouns,
+		"server/internal/reference":         Nouns,
 		"server/internal/limit/limittest":   Nouns,
 		"server/internal/kms/kmstest":       Nouns,
 		"server/internal/source":            Nouns,

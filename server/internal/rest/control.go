@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/sealwright/sealwright/api"
+	"github.com/sealwright/sealwright/server/internal/reference"
 )
 
 // control registers the operations that run on Huma and makes the OpenAPI
@@ -73,6 +74,16 @@ func (a *API) control() error {
 func (a *API) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/openapi+json")
 	_, _ = w.Write(a.openAPI) // the client may be gone
+}
+
+// explain sends the reference for people.
+func (a *API) explain(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", reference.Policy())
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	_, _ = w.Write(a.reference) // the client may be gone
 }
 
 // adapter lets Huma register its operations as [handler]s.

@@ -32,6 +32,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
 	"github.com/sealwright/sealwright/server/internal/policy"
+	"github.com/sealwright/sealwright/server/internal/reference"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -164,6 +165,7 @@ type API struct {
 	cursors   *cursor.Sealer
 	schemes   schemeCache
 	openAPI   []byte
+	reference []byte   // a page made from it
 	undecided []string // operations without an action
 
 	others     []*scheme.Definition // all schemes, for the doctor
@@ -221,6 +223,10 @@ func New(o Options) (*API, error) {
 	a.open("/readyz", a.ready)
 	a.open("/metrics", o.Metrics.ServeHTTP)
 	a.open("/openapi.json", a.describe)
+	if a.reference, err = reference.Page(a.openAPI); err != nil {
+		return nil, err
+	}
+	a.open("/docs", a.explain)
 	a.refuseTheRest()
 	return a, nil
 }
