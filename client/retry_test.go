@@ -59,7 +59,7 @@ func wired(w *wire) *client.Client {
 }
 
 var (
-	lost    = errors.New("connection reset by peer")
+	errLost = errors.New("connection reset by peer")
 	refused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	good    = answer{status: 200, body: `{"valid":true}`}
 )
@@ -98,10 +98,10 @@ func TestRetry(t *testing.T) {
 		want     error // nil means success
 	}{
 		{"Good", sign, []answer{good}, client.Retry{}, 1, 0, nil},
-		{"LostThenGood", sign, []answer{{err: lost}, good}, client.Retry{}, 2, 50 * time.Millisecond, nil},
-		{"StepsDouble", sign, []answer{{err: lost}}, client.Retry{}, 4, 350 * time.Millisecond, client.ErrUnavailable},
-		{"StepsEndAtMaxWait", sign, []answer{{err: lost}}, client.Retry{Attempts: 5, Step: time.Second, MaxWait: 2 * time.Second}, 5, 3500 * time.Millisecond, lost},
-		{"Never", sign, []answer{{err: lost}}, client.Retry{Attempts: 1}, 1, 0, client.ErrUnavailable},
+		{"LostThenGood", sign, []answer{{err: errLost}, good}, client.Retry{}, 2, 50 * time.Millisecond, nil},
+		{"StepsDouble", sign, []answer{{err: errLost}}, client.Retry{}, 4, 350 * time.Millisecond, client.ErrUnavailable},
+		{"StepsEndAtMaxWait", sign, []answer{{err: errLost}}, client.Retry{Attempts: 5, Step: time.Second, MaxWait: 2 * time.Second}, 5, 3500 * time.Millisecond, errLost},
+		{"Never", sign, []answer{{err: errLost}}, client.Retry{Attempts: 1}, 1, 0, client.ErrUnavailable},
 		{"RetryAfterIsHonoured", sign, []answer{{status: 503, retry: "3"}, good}, client.Retry{}, 2, 3050 * time.Millisecond, nil},
 		{"RetryAfterIsTooLong", sign, []answer{{status: 503, retry: "11"}}, client.Retry{}, 1, 0, client.ErrUnavailable},
 		{"RetryAfterOverflows", sign, []answer{{status: 503, retry: "18446744073709551615"}}, client.Retry{}, 1, 0, client.ErrUnavailable},
@@ -122,11 +122,11 @@ func TestRetry(t *testing.T) {
 		{"RedirectIsNotFollowed", get, []answer{{status: 307}}, client.Retry{}, 1, 0, nil500{}},
 		{"NonceWasSentByNetHTTP", get, []answer{{status: 409}, good}, client.Retry{}, 2, 50 * time.Millisecond, nil},
 		{"NameIsTaken", create, []answer{{status: 409}}, client.Retry{}, 1, 0, client.ErrConflict},
-		{"FirstAttemptIsUnderWay", create, []answer{{err: lost}, {status: 409, retry: "5"}, good}, client.Retry{}, 3, 5150 * time.Millisecond, nil},
-		{"CreateWithItsKey", create, []answer{{err: lost}, {status: 503}, good}, client.Retry{}, 3, 150 * time.Millisecond, nil},
-		{"DeletedBefore", remove, []answer{{err: lost}, {status: 404}}, client.Retry{}, 2, 50 * time.Millisecond, nil},
+		{"FirstAttemptIsUnderWay", create, []answer{{err: errLost}, {status: 409, retry: "5"}, good}, client.Retry{}, 3, 5150 * time.Millisecond, nil},
+		{"CreateWithItsKey", create, []answer{{err: errLost}, {status: 503}, good}, client.Retry{}, 3, 150 * time.Millisecond, nil},
+		{"DeletedBefore", remove, []answer{{err: errLost}, {status: 404}}, client.Retry{}, 2, 50 * time.Millisecond, nil},
 		{"DeletedByOthers", remove, []answer{{status: 404}}, client.Retry{}, 1, 0, client.ErrNotFound},
-		{"UseIsCountedOnce", verifyOnce, []answer{{err: lost}}, client.Retry{}, 1, 0, client.ErrUnavailable},
+		{"UseIsCountedOnce", verifyOnce, []answer{{err: errLost}}, client.Retry{}, 1, 0, client.ErrUnavailable},
 		{"UseMayBeCounted", verifyOnce, []answer{{status: 503, retry: "1"}}, client.Retry{}, 1, 0, client.ErrUnavailable},
 		{"UseWasNotSent", verifyOnce, []answer{{err: refused}, good}, client.Retry{}, 2, 50 * time.Millisecond, nil},
 		{"UseWasRateLimited", verifyOnce, []answer{{status: 429, retry: "1"}, good}, client.Retry{}, 2, 1050 * time.Millisecond, nil},
@@ -170,7 +170,7 @@ type nil500 struct{ error }
 // another one for each call, and not there where nothing is stored for it.
 func TestIdempotencyKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{answers: []answer{{err: lost}, {status: 503}, good}}
+		w := &wire{answers: []answer{{err: errLost}, {status: 503}, good}}
 		c := wired(w)
 		for range 2 {
 			if _, err := c.Keys().Rotate(t.Context(), "a", api.RotateKey{}); err != nil {
@@ -264,7 +264,7 @@ func TestContextEndsTheWaiting(t *testing.T) {
 	t.Run("GivenUpIsNoWordAboutTheServer", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := wired(&wire{answers: []answer{{err: lost}}}).Keys().Get(ctx, "a")
+		_, err := wired(&wire{answers: []answer{{err: errLost}}}).Keys().Get(ctx, "a")
 		if !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
@@ -291,7 +291,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 func TestErrorText(t *testing.T) {
 	problem := `{"title":"Not Found","status":404,"code":"not-found","detail":"no key \"a\"","request_id":"r-1"}`
-	w := &wire{answers: []answer{{status: 404, body: problem}, {status: 502, body: "<html>"}, {err: lost}, {status: 200, body: `{"name":"s3cret`}}}
+	w := &wire{answers: []answer{{status: 404, body: problem}, {status: 502, body: "<html>"}, {err: errLost}, {status: 200, body: `{"name":"s3cret`}}}
 	c := wired(w)
 	c.Retry.Attempts = 1
 	for _, want := range []string{

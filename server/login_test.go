@@ -106,7 +106,7 @@ func TestLogin(t *testing.T) {
 	if log := s.Log.String(); !strings.Contains(log, `"logged in","caller":"operator:alice"`) || strings.Contains(log, oidctest.ClientSecret) || strings.Contains(log, "swe_") {
 		t.Errorf("logged %s", log)
 	}
-	s = servertest.StartConfig(t, c)
+	servertest.StartConfig(t, c)
 	if status, text := send("GET", "/v1/keys", ""); status != 200 || !strings.Contains(text, `"a"`) || strings.Contains(text, `"b"`) {
 		t.Errorf("after a restart: got %d %s", status, text)
 	}

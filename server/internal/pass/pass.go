@@ -15,7 +15,6 @@ package pass
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -224,5 +223,5 @@ func (s *Service) Authenticate(kind Kind, text string) (access.Caller, Pass, err
 }
 
 func refusal(format string, args ...any) error {
-	return errUnknown.Because(errors.New(fmt.Sprintf(format, args...)))
+	return errUnknown.Because(fmt.Errorf(format, args...))
 }
