@@ -69,7 +69,7 @@ type lessor struct {
 
 func (l *lessor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.away.Load() {
-		return nil, lost
+		return nil, errLost
 	}
 	now := time.Now().Add(-10000 * time.Hour)
 	body, _ := json.Marshal(api.Lease{
