@@ -40,7 +40,18 @@ func testNodesOnce(t *testing.T, store string) {
 	if n := g.leases(t); n != rounds {
 		t.Errorf("%d leases were made, want %d", n, rounds)
 	}
+	g.testLimitEverywhere(t)
 	g.testKilledOnce(t, rounds)
+}
+
+// testLimitEverywhere sets a limit at one node.
+func (g *group) testLimitEverywhere(t *testing.T) {
+	g.create(t, "limited")
+	g.must(t, g.nodes[0], "PUT", "/v1/limits/limited", `{"scope":"key","match":"limited","rate":1,"per":"hour"}`)
+	g.everywhere(t, "the limit holds", func(p *process) bool {
+		_, r := g.sign(p, "limited", "a")
+		return r.status == 429
+	})
 }
 
 // leases counts those of the key orders.

@@ -18,8 +18,11 @@ import (
 	"github.com/sealwright/sealwright/server/internal/cluster/redis"
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/overload"
+	"github.com/sealwright/sealwright/server/internal/quota"
+	"github.com/sealwright/sealwright/server/internal/rest"
 	"github.com/sealwright/sealwright/server/internal/store"
 	"github.com/sealwright/sealwright/server/internal/telemetry"
+	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
 // LimitsFile bounds what one request, one address and all together may ask for.
@@ -73,7 +76,7 @@ func (r *RuleFile) UnmarshalYAML(n *yaml.Node) error {
 type limitsConfig struct {
 	concurrency, queue, connections int
 	failures                        bool
-	rules                           *limit.Set
+	rules                           []limit.Rule // they make a set
 }
 
 // Bounds and defaults of limits.
@@ -95,7 +98,7 @@ func (s *settings) limits(f LimitsFile) limitsConfig {
 }
 
 // rules checks each rule, and then all together.
-func (s *settings) rules(files []RuleFile) *limit.Set {
+func (s *settings) rules(files []RuleFile) []limit.Rule {
 	var rules []limit.Rule
 	for _, f := range files {
 		r, err := f.rule()
@@ -108,8 +111,7 @@ func (s *settings) rules(files []RuleFile) *limit.Set {
 		about := fmt.Sprintf("%s %s: %d a %s, %d at once", r.Scope, cmp.Or(r.Match, "*"), r.Rate, r.Per, l.Burst)
 		s.holds("limits.rules."+r.Name, about, Setting{Line: f.line})
 	}
-	set, err := limit.NewSet(rules)
-	if err != nil && len(rules) == len(files) { // which rules are good tells only then where
+	if _, err := limit.NewSet(rules); err != nil && len(rules) == len(files) { // which rules are good tells only then where
 		for i := range rules {
 			if _, err := limit.NewSet(rules[:i+1]); err != nil {
 				s.check("limits.rules", Setting{Line: files[i].line}, err)
@@ -117,7 +119,7 @@ func (s *settings) rules(files []RuleFile) *limit.Set {
 			}
 		}
 	}
-	return set
+	return rules
 }
 
 // rule reads the numbers; [limit.NewSet] checks the rest.
@@ -142,15 +144,31 @@ func (r RuleFile) rule() (limit.Rule, error) {
 	return rule, nil
 }
 
-// newLimiter returns the limits of requests, counted in Redis if there is one.
-func newLimiter(c limitsConfig, shared *redis.Client, db database) *limit.Limiter {
+// requestLimits are those of one request.
+func (c Config) requestLimits() rest.Limits {
+	return rest.Limits{
+		Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
+		Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
+	}
+}
+
+// openLimits returns the limits of requests, counted in Redis if there is one,
+// and those of them that can be changed.
+func openLimits(ctx context.Context, c limitsConfig, shared *redis.Client, db database, callers *tenant.Service, log *slog.Logger) (*limit.Limiter, *quota.Service, error) {
 	var counter limit.Counter = limit.Local{Map: limit.NewMap(time.Now(), 0)}
 	if shared != nil {
 		counter = shared.Limits(countNodes(db))
 	}
 	l := limit.NewLimiter(counter)
-	l.Replace(c.rules)
-	return l
+	names, err := tenantNames(callers)
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := quota.Open(ctx, quota.Options{
+		Store: db, Limiter: l, Platform: c.rules, Tenants: names,
+		Alarm: func(err error) { log.Error("a limit cannot be used", "error", err.Error()) },
+	})
+	return l, q, err
 }
 
 // limitConnections returns l with the limit of new connections, if there is one.

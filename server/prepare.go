@@ -15,17 +15,25 @@ import (
 
 // openPolicies opens the policies of all tenants.
 func openPolicies(ctx context.Context, db database, callers *tenant.Service, log *slog.Logger) (*policy.Service, error) {
-	o := policy.Options{Store: db, Alarm: func(err error) { log.Error("policy", "error", err.Error()) }}
+	names, err := tenantNames(callers)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Open(ctx, policy.Options{Store: db, Tenants: names, Alarm: func(err error) { log.Error("policy", "error", err.Error()) }})
+}
+
+// tenantNames returns the names of all tenants.
+func tenantNames(callers *tenant.Service) (names []string, err error) {
 	for after := ""; ; {
 		page, next, err := callers.Tenants(system, after, tenant.MaxList)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range page {
-			o.Tenants = append(o.Tenants, t.Name)
+			names = append(names, t.Name)
 		}
 		if after = next; after == "" {
-			return policy.Open(ctx, o)
+			return names, nil
 		}
 	}
 }

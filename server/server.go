@@ -186,17 +186,17 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	slow := slowDown(c.limits)
 	var ready atomic.Bool
 	rotator := &rotator{file: c.rootKeyFile(), db: db, root: root, keys: keys, log: log}
-	limiter := newLimiter(c.limits, seen.shared, db)
+	limiter, quotas, err := openLimits(ctx, c.limits, seen.shared, db, callers, log)
+	if err != nil {
+		return err
+	}
 	api, err := rest.New(rest.Options{
 		Keys: keys, Tenants: callers, Policies: prepared.policies, Root: rotator, Authenticate: slow(who.Authenticate), Again: callers.Again, Exchange: tokens.give(slow), Schemes: known, Sample: newSamples(known).find,
 		Record: recorder.Record, Prepare: prepared.prepare, Claim: seen.check,
 		Log: log, Metrics: recorder.Metrics(), Ready: ready.Load, Usable: keys.Usable, Cursors: cursors, Version: c.Version,
 		Notice:  notices(root.notice, nodes.notice, prepared.notice, func() string { return sourceNotice(keys.SourceTroubles()) }, seen.notice),
-		Limiter: limiter, Answers: &idempotency.Service{Store: db, Sealer: keys},
-		Limits: rest.Limits{
-			Body: c.Body, BatchBody: c.BatchBody, Items: c.Items, Progress: progressTimeout,
-			Diagnosis: c.Diagnosis, Rejections: c.Rejections, RejectedBody: c.RejectedBody,
-		},
+		Limiter: limiter, Quotas: quotas, Answers: &idempotency.Service{Store: db, Sealer: keys},
+		Limits: c.requestLimits(),
 	})
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func serve(ctx context.Context, c Config, l net.Listener, g grpcListener, db dat
 	if err != nil {
 		return err
 	}
-	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply, prepared.policies.Apply)
+	leave, err := nodes.start(ctx, keys, log, token.Apply, callers.Apply, tokens.apply, prepared.policies.Apply, quotas.Apply)
 	if err != nil {
 		return err
 	}

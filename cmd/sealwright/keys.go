@@ -10,6 +10,7 @@ import (
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/callers"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/client"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/keys"
+	"github.com/sealwright/sealwright/cmd/sealwright/internal/limits"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/policies"
 	"github.com/sealwright/sealwright/cmd/sealwright/internal/setup"
 	"github.com/sealwright/sealwright/server"
@@ -38,6 +39,13 @@ func newRoles() *cobra.Command { return ofCallers(callers.NewRoles) }
 func ofCallers(commands func(callers.Tools) *cobra.Command) *cobra.Command {
 	return ofServer(func(t keys.Tools) *cobra.Command {
 		return commands(callers.Tools{Call: t.Call, Text: client.CredentialText, PrintJSON: t.PrintJSON, NoArgs: t.NoArgs, OneName: t.OneName})
+	})
+}
+
+// newLimits has the commands of package limits.
+func newLimits() *cobra.Command {
+	return ofServer(func(t keys.Tools) *cobra.Command {
+		return limits.New(limits.Tools{Call: t.Call, PrintJSON: t.PrintJSON, NoArgs: t.NoArgs, OneName: t.OneName})
 	})
 }
 

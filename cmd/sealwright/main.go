@@ -92,7 +92,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), newCallers(), newTenants(), newRoles(), newPolicy(), newKMS(), setup.NewConfig(setupTools()), newVersion())
+	root.AddCommand(newSchemes(), newSign(), newVerify(), newDoctor(), newSend(), newServe(), newStore(), newKeys(), newLeases(), newCallers(), newTenants(), newRoles(), newPolicy(), newLimits(), newKMS(), setup.NewConfig(setupTools()), newVersion())
 	return root
 }
 

@@ -177,6 +177,7 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/draft":     Nouns,
 
 		"server/internal/custody":     Services,
+		"server/internal/quota":       Services,
 		"server/internal/policy":      Services,
 		"server/internal/follow":      Services,
 		"server/internal/gate":        Services,
@@ -211,6 +212,7 @@ func groups() map[string]Group {
 		"cmd/sealwright/internal/delivery": Adapters,
 		"cmd/sealwright/internal/keys":     Adapters,
 		"cmd/sealwright/internal/callers":  Adapters,
+		"cmd/sealwright/internal/limits":   Adapters,
 		"cmd/sealwright/internal/policies": Adapters,
 
 		"server":                        Top,

@@ -23,7 +23,7 @@ var allowed = map[access.Role]string{
 		"lease.read lease.revoke recipient.read",
 	access.Signer:        "key.read key.sign lease.create lease.read lease.revoke",
 	access.Verifier:      "key.read key.verify",
-	access.Auditor:       "key.read lease.read recipient.read caller.read role.read policy.read",
+	access.Auditor:       "key.read lease.read recipient.read caller.read role.read policy.read limit.read",
 	access.Diagnostician: "key.read request.diagnose",
 }
 

@@ -49,6 +49,9 @@ const (
 	PolicyRead       Action = "policy.read" // also explains
 	PolicySet        Action = "policy.set"  // also back to an earlier version
 	PolicyDelete     Action = "policy.delete"
+	LimitRead        Action = "limit.read"
+	LimitSet         Action = "limit.set"
+	LimitDelete      Action = "limit.delete"
 )
 
 // The actions on the platform.
@@ -80,7 +83,7 @@ func Actions() []Action {
 		KeyReveal, KeyExport, KeySign, KeyVerify, LeaseCreate, LeaseRead, LeaseRevoke, RequestDiagnose,
 		RecipientAdd, RecipientRead, RecipientRemove,
 		CallerCreate, CallerRead, CallerUpdate, CallerDelete, CredentialCreate, CredentialRevoke, RoleRead, RoleSet, RoleDelete,
-		PolicyRead, PolicySet, PolicyDelete,
+		PolicyRead, PolicySet, PolicyDelete, LimitRead, LimitSet, LimitDelete,
 		RootRead, RootRewrap, TenantCreate, TenantRead, TenantUpdate,
 	}
 }

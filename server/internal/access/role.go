@@ -46,7 +46,7 @@ func builtIn(r Role) []Action {
 	case Verifier:
 		return []Action{KeyRead, KeyVerify}
 	case Auditor:
-		return []Action{KeyRead, LeaseRead, RecipientRead, CallerRead, RoleRead, PolicyRead}
+		return []Action{KeyRead, LeaseRead, RecipientRead, CallerRead, RoleRead, PolicyRead, LimitRead}
 	case Diagnostician:
 		return []Action{KeyRead, RequestDiagnose}
 	}

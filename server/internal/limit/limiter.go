@@ -69,6 +69,21 @@ func (l *Limiter) CheckKey(ctx context.Context, tenant, key string, cost int) Re
 	return l.check(ctx, taking{request: Request{Tenant: tenant, Key: key}, keyOnly: true}, cost)
 }
 
+// Usage returns what is left of r for a subject in a tenant, and takes nothing.
+// The subject of a rule for addresses is that of [Subject]. The error says that r
+// is no rule.
+func (l *Limiter) Usage(ctx context.Context, tenant string, r Rule, subject string) (Result, error) {
+	lim, err := r.Limit()
+	if err != nil {
+		return Result{}, err
+	}
+	if r.Scope == ScopeAddress {
+		tenant = ""
+	}
+	use := l.counter.Take(ctx, Key{Tenant: tenant, Rule: r.id(), Subject: subject}, lim, 0)
+	return Result{OK: true, Rule: r.Name, Limit: lim, Remaining: use.Remaining(lim), Reset: use.NextUnit(lim)}, nil
+}
+
 func (l *Limiter) check(ctx context.Context, t taking, cost int) Result {
 	set := l.set.Load()
 	if set == nil {

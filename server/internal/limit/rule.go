@@ -94,7 +94,7 @@ func (r Rule) Limit() (Limit, error) {
 
 func (r Rule) check() error {
 	switch most := int64(r.Per.Duration() / time.Microsecond); {
-	case !validName(r.Name):
+	case !ValidName(r.Name):
 		return errors.New("name: want 1 to 64 of a-z, 0-9 and -")
 	case !slices.Contains([]Scope{ScopeAddress, ScopeCaller, ScopeKey, ScopeTenant}, r.Scope):
 		return fmt.Errorf("scope: got %q, want address, caller, key or tenant", r.Scope)
@@ -112,7 +112,9 @@ func (r Rule) check() error {
 	return nil
 }
 
-func validName(name string) bool {
+// ValidName reports whether a rule can have this name: 1 to 64 of a-z, 0-9 and
+// hyphens.
+func ValidName(name string) bool {
 	return len(name) >= 1 && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
@@ -174,6 +176,14 @@ func order(s Scope) int {
 	return slices.Index([]Scope{ScopeAddress, ScopeCaller, ScopeKey, ScopeTenant}, s)
 }
 
+// id tells the rules of a tenant and of the platform apart.
+func (r Rule) id() string {
+	if r.Tenant == "" {
+		return "platform:" + r.Name
+	}
+	return r.Name
+}
+
 func (s *Set) add(r Rule, l Limit) error {
 	groups := s.groups[r.Tenant]
 	i := slices.IndexFunc(groups, func(g group) bool { return g.scope == r.Scope && g.per == r.Per })
@@ -183,10 +193,7 @@ func (s *Set) add(r Rule, l Limit) error {
 		s.groups[r.Tenant] = groups
 	}
 	g := &groups[i]
-	c := &compiled{name: r.Name, id: r.Name, limit: l}
-	if r.Tenant == "" {
-		c.id = "platform:" + r.Name
-	}
+	c := &compiled{name: r.Name, id: r.id(), limit: l}
 	prefix, open := strings.CutSuffix(cmp.Or(r.Match, "*"), "*")
 	if !open {
 		if other := g.exact[r.Match]; other != nil {

@@ -76,6 +76,11 @@ var operationActions = map[string][]access.Action{
 	"policies.versions": {access.PolicyRead},
 	"policies.rollback": {access.PolicySet},
 	"policies.explain":  {access.PolicyRead},
+
+	"limits.list":   {access.LimitRead},
+	"limits.get":    {access.LimitRead},
+	"limits.set":    {access.LimitSet},
+	"limits.delete": {access.LimitDelete},
 }
 
 // undecided returns an error that names the operations without an action.

@@ -57,6 +57,7 @@ func (a *API) control() error {
 	a.callerOperations(skin)
 	a.credentialOperations(skin)
 	a.roleOperations(skin)
+	a.limitOperations(skin)
 	a.policyOperations(skin)
 	a.tokenOperations(skin)
 	a.meOperation(skin)

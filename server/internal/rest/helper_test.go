@@ -82,6 +82,16 @@ type fixture struct {
 // start serves the API with the options that edit leaves.
 func start(t *testing.T, edit func(*rest.Options)) *fixture {
 	t.Helper()
+	return startWith(t, func(_ *fixture, o *rest.Options) {
+		if edit != nil {
+			edit(o)
+		}
+	})
+}
+
+// startWith is start for options that need the store.
+func startWith(t *testing.T, edit func(*fixture, *rest.Options)) *fixture {
+	t.Helper()
 	f := &fixture{store: memory.New(), log: &bytes.Buffer{}}
 	root, err := local.LoadOrCreate(filepath.Join(t.TempDir(), "root.key"), nil)
 	if err != nil {
@@ -115,9 +125,7 @@ func start(t *testing.T, edit func(*rest.Options)) *fixture {
 		Metrics: http.NotFoundHandler(),
 		Version: "1.2.3",
 	}
-	if edit != nil {
-		edit(&o)
-	}
+	edit(f, &o)
 	a, err := rest.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -340,6 +340,7 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/doctor": {"post"}, "/v1/rejections": {"get"}, "/v1/rejections/{id}": {"get"}, "/v1/token": {"post"}, "/v1/me": {"get"},
 		"/v1/policies": {"get", "post"}, "/v1/policies/{id}": {"get", "put", "delete"}, "/v1/policies/{id}/versions": {"get"},
 		"/v1/policies/{id}/rollback": {"post"}, "/v1/policies/{id}/explain": {"post"},
+		"/v1/limits": {"get"}, "/v1/limits/{name}": {"get", "put", "delete"},
 	}
 	for path, methods := range want {
 		for _, m := range methods {

@@ -11,6 +11,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/custody"
 	"github.com/sealwright/sealwright/server/internal/fault"
 	"github.com/sealwright/sealwright/server/internal/policy"
+	"github.com/sealwright/sealwright/server/internal/quota"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
 
@@ -72,7 +73,7 @@ func problemOf(err error) *problem {
 		return p
 	case errors.As(err, &b):
 		return newProblem(b.status, b.Error()).at(b.location, b.detail)
-	case errors.Is(err, custody.ErrPrecondition), errors.Is(err, tenant.ErrPrecondition), errors.Is(err, policy.ErrPrecondition):
+	case errors.Is(err, custody.ErrPrecondition), errors.Is(err, tenant.ErrPrecondition), errors.Is(err, policy.ErrPrecondition), errors.Is(err, quota.ErrPrecondition):
 		return newProblem(http.StatusPreconditionFailed, fault.Public(err))
 	}
 	return newProblem(statuses[fault.KindOf(err)], fault.Public(err))

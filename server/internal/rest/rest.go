@@ -32,6 +32,7 @@ import (
 	"github.com/sealwright/sealwright/server/internal/limit"
 	"github.com/sealwright/sealwright/server/internal/operation"
 	"github.com/sealwright/sealwright/server/internal/policy"
+	"github.com/sealwright/sealwright/server/internal/quota"
 	"github.com/sealwright/sealwright/server/internal/reference"
 	"github.com/sealwright/sealwright/server/internal/tenant"
 )
@@ -138,6 +139,9 @@ type Options struct {
 	// Limiter says how fast callers, keys, tenants and addresses may ask; nil
 	// means that nothing is limited.
 	Limiter *limit.Limiter
+
+	// Quotas are the limits that can be read and changed; nil means none.
+	Quotas *quota.Service
 
 	// Answers keeps those to requests with an idempotency key; nil means that
 	// such requests are refused.
